@@ -1,0 +1,8 @@
+export type {
+  Attack,
+  Attackable,
+  AttackKey,
+  AttackOptions,
+  AttackResult,
+  AttackSpec,
+} from './attack.js'

@@ -1,0 +1,110 @@
+import type * as tf from '@tensorflow/tfjs-core'
+import type { Activation } from '../activations/activation.js'
+import type { Matrix } from '../tensors/matrix.js'
+
+/**
+ * One trained matrix with all that is known of it.
+ *
+ *   plain:   W = W_0 + D                        norm of the change: ‖D‖_F
+ *   folded:  B = B_0 + Z M with M = AᵀA         norm of the change: √tr(Z M Zᵀ) = ‖W⁽¹⁾ − W⁽¹⁾_0‖_F
+ *
+ * `displacement` is D or Z; it is what the optimiser changes and a checkpoint keeps. `weights` is always
+ * recomputed from `initial` and `displacement`, never accumulated into.
+ */
+export interface TrainedMatrix {
+  readonly name: string
+  /** W, or B of a folded layer: what the passes read. [rows, cols] */
+  readonly weights: Matrix
+  /** W_0 or B_0. [rows, cols] */
+  readonly initial: Matrix
+  /** D or Z. [rows, cols] */
+  readonly displacement: Matrix
+  /** Folded layers only: M = AᵀA [cols, cols] and room for Z M [rows, cols]. */
+  readonly folded?: { readonly metric: Matrix; readonly image: Matrix }
+}
+
+/** Everything a network holds, in shared memory; can be posted to a worker as it is. */
+export interface Parameters {
+  readonly trained: readonly TrainedMatrix[]
+  /** Frozen matrices by name: `output` ([width, outputs]: a), and `input` ([width, inputs]: A) of the dense form. */
+  readonly frozen: Readonly<Record<string, Matrix>>
+}
+
+/** ∂(objective)/∂outputs [n, outputs], given the outputs [n, outputs] of the pass it belongs to. */
+export type Cotangent = (outputs: tf.Tensor2D) => tf.Tensor2D
+
+/** The gradient of Σ_i ⟨cotangent_i, f(x_i)⟩ in one trained matrix is `signal · input`, never formed here. */
+export interface GradientFactor {
+  readonly name: string
+  /** [rows, n]: backpropagated signals times cotangents, one column an example. */
+  readonly signal: tf.Tensor2D
+  /** [n, cols]: the layer's inputs, one row an example. */
+  readonly input: tf.Tensor2D
+}
+
+/** A ball B(R) is a product of Frobenius balls, each over a group of trained matrices. */
+export interface BallGroup {
+  readonly names: readonly string[]
+  /** Radius for R = 1: 1/√m a layer in Section 4 of the paper, 1 for all of W in Section 5. */
+  readonly unit: number
+}
+
+/** What is needed to build a network again, in another thread or from a run folder. Plain JSON. */
+export interface NetworkSpec {
+  /** `deep`: equation (1). `two-layer`: equation (4). */
+  readonly family: 'deep' | 'two-layer'
+  /** d: dimension of the points the network sees (after normalisation, bias or lift). */
+  readonly inputs: number
+  /** m: neurons a layer; even for `two-layer`. */
+  readonly width: number
+  /** H: trained hidden layers of `deep`; 1 for `two-layer`. */
+  readonly depth: number
+  /** 1 for scalar networks with labels ±1; c for c classes (footnote 2). */
+  readonly outputs: number
+  /** By name, such as `relu` or `softplus:4`; `deep` takes `relu` only, as in the paper. */
+  readonly activation: string
+  /** `deep`: paper, mirrored (f₁ − f₂)/√2, subtract f − f_0. `two-layer`: symmetric. */
+  readonly init: 'paper' | 'mirrored' | 'subtract' | 'symmetric'
+  /** `deep` only: `folded` holds B = W⁽¹⁾A; `dense` holds W⁽¹⁾ itself and is the reference in tests. */
+  readonly first?: 'folded' | 'dense'
+}
+
+/**
+ * A network of the paper: pure functions over parameters. Tensors passed in are not disposed of; tensors
+ * returned belong to the caller (call inside `tf.tidy`). x: [n, inputs], one example a row.
+ */
+export interface Network {
+  readonly spec: NetworkSpec
+  readonly activation: Activation
+  /** The groups of B(R): one a layer for `deep`, one for everything for `two-layer`. */
+  readonly ball: readonly BallGroup[]
+  /** Allocates shared memory and draws W_0 (and A, a) from `seed`; displacement is 0 and weights are W_0. */
+  initialise(seed: number): Parameters
+  /** f(W, x): [n, outputs]. */
+  forward(parameters: Parameters, x: tf.Tensor2D): tf.Tensor2D
+  /** f and the gradient of Σ_i ⟨cotangent_i, f(x_i)⟩ in x: [n, inputs]. */
+  inputGradient(
+    parameters: Parameters,
+    x: tf.Tensor2D,
+    cotangent: Cotangent,
+  ): { readonly outputs: tf.Tensor2D; readonly gradient: tf.Tensor2D }
+  /** f and the gradient in every trained matrix, as factors, in the order of `parameters.trained`. */
+  gradientFactors(
+    parameters: Parameters,
+    x: tf.Tensor2D,
+    cotangent: Cotangent,
+  ): { readonly outputs: tf.Tensor2D; readonly factors: readonly GradientFactor[] }
+  /** The same function as a bias-free multilayer perceptron, for export. */
+  toPerceptron(parameters: Parameters): Perceptron
+}
+
+/** f(x) = V σ(W_H … σ(W_1 x)): what `saddle export` writes; each loads as a `Linear` layer without bias. */
+export interface Perceptron {
+  readonly activation: string
+  readonly layers: readonly {
+    readonly name: string
+    readonly rows: number
+    readonly cols: number
+    readonly data: Float32Array
+  }[]
+}

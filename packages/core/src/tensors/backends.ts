@@ -1,0 +1,108 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { SaddleError } from '../errors.js'
+
+/** What computes in this thread. One entry a backend; the registry is the only place that knows their names. */
+export interface Backend {
+  /** Name in configurations and of the TensorFlow.js backend. */
+  readonly name: string
+  readonly description: string
+  /** What must be installed for it to load, for people. */
+  readonly needs: string
+  /** Where one device of it may live: `thread`, in any worker thread; `process`, in a child process of its own. */
+  readonly lives: 'thread' | 'process'
+  /** True if it computes on typed arrays over SharedArrayBuffer in place, without a copy. */
+  readonly sharesMemory: boolean
+  /** Place in the order that `auto` tries: smaller first; null if `auto` never takes it. */
+  readonly preference: number | null
+  /** Registers the backend with TensorFlow.js. Throws, with the reason, if it can't run here. */
+  load(): Promise<void>
+}
+
+/** The outcome of `useBackend`: what computes, and why the others were not taken. */
+export interface BackendChoice {
+  readonly backend: Backend
+  readonly passedOver: readonly { readonly name: string; readonly reason: string }[]
+}
+
+const registry = new Map<string, Backend>()
+let active: Backend | undefined
+
+/** Adds a backend, or replaces the one of the same name. */
+export function registerBackend(backend: Backend): void {
+  registry.set(backend.name, backend)
+}
+
+/** All registered backends in the order in which `auto` prefers them; those it never takes come last. */
+export function listBackends(): Backend[] {
+  const rank = (b: Backend) => b.preference ?? Number.POSITIVE_INFINITY
+  return [...registry.values()].sort((a, b) => rank(a) - rank(b))
+}
+
+/**
+ * Makes `name` compute in this thread; `auto` takes the first of the preferred backends that loads.
+ *
+ * @throws SaddleError BACKEND if the name is unknown or nothing loads; the message says what each one needs.
+ */
+export async function useBackend(name: string): Promise<BackendChoice> {
+  const candidates =
+    name === 'auto' ? listBackends().filter(b => b.preference !== null) : [requireBackend(name)]
+  const passedOver: { name: string; reason: string }[] = []
+  for (const backend of candidates) {
+    try {
+      await backend.load()
+      if (!(await tf.setBackend(backend.name))) throw new Error('TensorFlow.js refused it')
+      await tf.ready()
+      active = backend
+      return { backend, passedOver }
+    } catch (error) {
+      passedOver.push({
+        name: backend.name,
+        reason: `${error instanceof Error ? error.message : String(error)} (needs ${backend.needs})`,
+      })
+    }
+  }
+  const reasons = passedOver.map(p => `${p.name}: ${p.reason}`).join('; ')
+  throw new SaddleError('BACKEND', `No backend could be used. ${reasons}.`, { passedOver })
+}
+
+/** The backend that computes in this thread. Throws BACKEND before `useBackend`. */
+export function currentBackend(): Backend {
+  if (active === undefined)
+    throw new SaddleError(
+      'BACKEND',
+      "No backend computes in this thread yet. Call `await useBackend('auto')` first.",
+    )
+  return active
+}
+
+function requireBackend(name: string): Backend {
+  const backend = registry.get(name)
+  if (backend !== undefined) return backend
+  const known = ['auto', ...listBackends().map(b => b.name)].join(', ')
+  throw new SaddleError('BACKEND', `Unknown backend "${name}"; expected one of ${known}.`, { name })
+}
+
+registerBackend({
+  name: 'wasm',
+  description: 'WebAssembly with SIMD; one thread a worker',
+  needs: '@tensorflow/tfjs-backend-wasm, which Saddle installs',
+  lives: 'thread',
+  sharesMemory: false,
+  preference: 40,
+  async load() {
+    const wasm = await import('@tensorflow/tfjs-backend-wasm')
+    wasm.setThreadsCount(1)
+  },
+})
+
+registerBackend({
+  name: 'cpu',
+  description: 'plain JavaScript: the slow reference',
+  needs: '@tensorflow/tfjs-backend-cpu, which Saddle installs',
+  lives: 'thread',
+  sharesMemory: true,
+  preference: 90,
+  async load() {
+    await import('@tensorflow/tfjs-backend-cpu')
+  },
+})

@@ -1,0 +1,87 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { assertShape } from '../errors.js'
+import { currentBackend } from './backends.js'
+
+/**
+ * A rows × cols float32 matrix, row-major, in shared memory: the form in which weights are held once for all
+ * workers of a machine. A backend reads it block of rows by block of rows.
+ */
+export interface Matrix {
+  readonly rows: number
+  readonly cols: number
+  readonly data: Float32Array<SharedArrayBuffer>
+}
+
+/** A zero matrix in shared memory: 4 · rows · cols bytes, visible to every thread it is posted to. */
+export function allocateMatrix(rows: number, cols: number): Matrix {
+  return { rows, cols, data: new Float32Array(new SharedArrayBuffer(4 * rows * cols)) }
+}
+
+/** Floats in one block (2 MiB): large enough to amortise a product's set-up, small enough to stay in cache. */
+const BLOCK_FLOATS = 1 << 19
+
+/**
+ * Rows of a block for a matrix with `cols` columns: a function of the shape alone, never of the worker count,
+ * because the order of sums over blocks decides the last bits of a result.
+ */
+export function blockRows(rows: number, cols: number): number {
+  const fit = Math.max(8, Math.floor(BLOCK_FLOATS / cols / 8) * 8)
+  return Math.min(rows, fit)
+}
+
+/** The row ranges [start, stop) that `eachRowBlock` visits, in order. */
+export function rowBlocks(rows: number, cols: number): { start: number; stop: number }[] {
+  const step = blockRows(rows, cols)
+  return Array.from({ length: Math.ceil(rows / step) }, (_, i) => ({
+    start: i * step,
+    stop: Math.min(rows, (i + 1) * step),
+  }))
+}
+
+/**
+ * Shows the backend the matrix, rows start..stop at a time, as tensors [stop - start, cols]. A backend that
+ * shares memory reads in place; any other gets a copy of one block, so its memory does not grow with the matrix.
+ * `visit` must not keep the block.
+ */
+export function eachRowBlock(
+  matrix: Matrix,
+  visit: (block: tf.Tensor2D, start: number, stop: number) => void,
+): void {
+  const { rows, cols, data } = matrix
+  const ranges = currentBackend().sharesMemory ? [{ start: 0, stop: rows }] : rowBlocks(rows, cols)
+  for (const { start, stop } of ranges) {
+    const block = tf.tensor2d(data.subarray(start * cols, stop * cols), [stop - start, cols])
+    try {
+      visit(block, start, stop)
+    } finally {
+      block.dispose()
+    }
+  }
+}
+
+/** W X for X: [cols, n]; returns [rows, n]. Both operands untransposed: 2·rows·cols·n flops. Call inside tf.tidy. */
+export function timesMatrix(w: Matrix, x: tf.Tensor2D): tf.Tensor2D {
+  assertShape('right operand of W X', x.shape, [w.cols, -1])
+  const blocks: tf.Tensor2D[] = []
+  eachRowBlock(w, block => blocks.push(tf.matMul(block, x)))
+  return blocks.length === 1 ? blocks[0]! : tf.concat2d(blocks, 0)
+}
+
+/** P W for P: [n, rows]; returns [n, cols], summed over blocks in row order. Call inside tf.tidy. */
+export function matrixTimes(p: tf.Tensor2D, w: Matrix): tf.Tensor2D {
+  assertShape('left operand of P W', p.shape, [-1, w.rows])
+  const n = p.shape[0]
+  let sum: tf.Tensor2D | undefined
+  eachRowBlock(w, (block, start, stop) => {
+    const columns = stop - start === w.rows ? p : tf.slice2d(p, [0, start], [n, stop - start])
+    const product: tf.Tensor2D = tf.matMul(columns, block)
+    sum = sum === undefined ? product : tf.add(sum, product)
+  })
+  return sum!
+}
+
+/** Copies a tensor [rows, cols] into the matrix. */
+export function writeMatrix(matrix: Matrix, tensor: tf.Tensor2D): void {
+  assertShape('tensor to store', tensor.shape, [matrix.rows, matrix.cols])
+  matrix.data.set(tensor.dataSync<'float32'>())
+}

@@ -1,0 +1,115 @@
+import type { Config } from '../config/schema.js'
+
+/** Distance from the start of one group of B(R): one layer (deep) or all of W (two-layer). */
+export interface GroupDistance {
+  readonly group: string
+  /** ‖W − W₀‖_F / unit, so that it compares with R: √m·‖·‖_F a layer, or ‖·‖_F. */
+  readonly distance: number
+  /** Factor the projection applied in this step: 1 if it did not act. */
+  readonly scale: number
+}
+
+/** The regret monitor's terms at one step (C1–C4 of the theory's proof; W† is the comparator). */
+export interface RegretTerms {
+  /** L_A(W_t) − L_{A_t}(W†). */
+  readonly gap: number
+  /** ⟨g_t, W_t − W†⟩. */
+  readonly inner: number
+  /** (1/n) Σ ℓ'_i e_i, e_i the linearisation error. */
+  readonly linearisation: number
+  /** ‖W_t − W†‖² before the step, ‖V − W†‖², and ‖P(V) − W†‖². */
+  readonly distanceSquared: number
+  readonly proposedSquared: number
+  readonly projectedSquared: number
+}
+
+/** One line of metrics.jsonl: what was measured at W_t, before step t was taken. */
+export interface StepRecord {
+  readonly step: number
+  /** L_A(W_t) over the batch: the mean loss at the attacked points. */
+  readonly loss: number
+  /** Share of the batch that is classified rightly at the attacked points. */
+  readonly robustAccuracy: number
+  readonly stepSize: number
+  /** ‖∇L_A(W_t)‖_F. */
+  readonly gradientNorm: number
+  /** After the step, i.e. of W_{t+1}. */
+  readonly distances: readonly GroupDistance[]
+  readonly projected: boolean
+  readonly regret?: RegretTerms
+  /** Wall-clock seconds of this step; the only field that differs between equal runs. */
+  readonly seconds: number
+}
+
+/** Clean and robust figures on one part of the data. */
+export interface Evaluation {
+  readonly examples: number
+  readonly cleanLoss: number
+  readonly cleanAccuracy: number
+  readonly robustLoss: number
+  readonly robustAccuracy: number
+}
+
+/** summary.json: what a run came to. */
+export interface RunSummary {
+  readonly name: string
+  readonly status: 'done' | 'stopped'
+  readonly steps: number
+  readonly stepsDone: number
+  readonly train: Evaluation | null
+  readonly test: Evaluation | null
+  /** Largest distance over groups, against R (null: not projected). */
+  readonly worstDistance: number
+  readonly radius: number | null
+  /** Share of steps on which the projection acted. */
+  readonly projectedShare: number
+  readonly bestLoss: number
+  readonly seconds: number
+  readonly backend: string
+  readonly workers: number
+  readonly attack: Config['attack']
+  readonly evaluationAttack: Config['evaluation']['attack']
+  /** robustLoss/c0: the share of examples that a loss of `robustLoss` allows to be misclassified. */
+  readonly errorBound: number | null
+  /** SHA-256 of the final weights. */
+  readonly weights: string
+  readonly saddle: string
+  readonly node: string
+}
+
+/** What a running job tells its caller. */
+export type TrainEvent =
+  | {
+      readonly kind: 'start'
+      readonly dir: string
+      readonly config: Config
+      readonly fromStep: number
+      readonly workers: number
+      readonly backend: string
+      /** Why `auto` passed other backends over. */
+      readonly passedOver: readonly { readonly name: string; readonly reason: string }[]
+      /** How gradients travel, by matrix: factors or dense, with the bytes that decided. */
+      readonly plan: readonly {
+        readonly matrix: string
+        readonly form: 'factors' | 'dense'
+        readonly factorBytes: number
+        readonly denseBytes: number
+      }[]
+    }
+  /** Live progress inside a step: shards finished of this step. */
+  | { readonly kind: 'shard'; readonly step: number; readonly done: number; readonly total: number }
+  | { readonly kind: 'step'; readonly record: StepRecord; readonly steps: number }
+  | { readonly kind: 'checkpoint'; readonly step: number; readonly path: string }
+  | {
+      readonly kind: 'evaluate'
+      readonly part: 'train' | 'test'
+      readonly done: number
+      readonly total: number
+    }
+  | {
+      readonly kind: 'worker-lost'
+      readonly reason: string
+      readonly task: string
+      readonly attempt: number
+    }
+  | { readonly kind: 'done'; readonly summary: RunSummary }
