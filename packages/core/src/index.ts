@@ -28,7 +28,10 @@ export type {
 // perturbation sets
 export type { Compatibility, PerturbationSet, SetSpec, StartKind } from './perturbation/set.js'
 // random
-export type { Stream, StreamKey } from './random/stream.js'
+export { chiSquare, gamma } from './random/gamma.js'
+export { philox } from './random/philox.js'
+export { shuffle } from './random/shuffle.js'
+export { openStream, type Stream, type StreamKey } from './random/stream.js'
 // tensors
 export {
   type Backend,
