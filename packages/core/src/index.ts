@@ -52,4 +52,39 @@ export {
   writeMatrix,
 } from './tensors/matrix.js'
 // descent
+export { type BallScales, ballScales, type GroupDistance } from './descent/ball.js'
+export {
+  compareOutputs,
+  type OutputComparison,
+  regretTerms,
+  sumOutputComparisons,
+} from './descent/comparison.js'
+export { combineFactors } from './descent/factors.js'
+export {
+  checkRegret,
+  initialRegret,
+  type RegretChecks,
+  type RegretReport,
+  type RegretState,
+  type RegretStep,
+  type RegretTerms,
+  reportRegret,
+  updateRegret,
+} from './descent/regret.js'
+export { type StepSize, stepSizeAt, theoryStepSize } from './descent/schedule.js'
+export {
+  type Displacements,
+  projectedStep,
+  restoreWeights,
+  type StepMeasures,
+} from './descent/step.js'
+export {
+  type ComparisonSums,
+  compareStep,
+  type ProposalSums,
+  projectedSquared,
+  type StepComparison,
+  sumProposals,
+} from './descent/sums.js'
+export { accept, apply, propose, restore } from './descent/update.js'
 // theory
