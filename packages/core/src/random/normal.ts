@@ -6,7 +6,7 @@ import { WORD } from './philox.js'
  *   r = √(−2 ln u),   z₀ = r cos 2πv,   z₁ = r sin 2πv   are independent standard normals.
  *
  * One 32-bit word makes u = (a + ½)/2³², a second v = b/2³²: no normal is larger than 6.77, which 1 in 7·10¹⁰ would be.
- * Sine and cosine are evaluated here, not by Math, whose last bits changed between releases of Node.
+ * Sine and cosine are evaluated here, not by Math, whose last bits the language leaves to the engine.
  *
  * Writes `pairs` pairs, times `scale`, to `out` from `offset` on; pair i is made of words 2i and 2i + 1.
  */
