@@ -1,27 +1,5 @@
+import type { GroupDistance, RegretReport, RegretTerms } from '@saddle/core'
 import type { Config } from '../config/schema.js'
-
-/** Distance from the start of one group of B(R): one layer (deep) or all of W (two-layer). */
-export interface GroupDistance {
-  readonly group: string
-  /** ‖W − W₀‖_F / unit, so that it compares with R: √m·‖·‖_F a layer, or ‖·‖_F. */
-  readonly distance: number
-  /** Factor the projection applied in this step: 1 if it did not act. */
-  readonly scale: number
-}
-
-/** The regret monitor's terms at one step (C1–C4 of the theory's proof; W† is the comparator). */
-export interface RegretTerms {
-  /** L_A(W_t) − L_{A_t}(W†). */
-  readonly gap: number
-  /** ⟨g_t, W_t − W†⟩. */
-  readonly inner: number
-  /** (1/n) Σ ℓ'_i e_i, e_i the linearisation error. */
-  readonly linearisation: number
-  /** ‖W_t − W†‖² before the step, ‖V − W†‖², and ‖P(V) − W†‖². */
-  readonly distanceSquared: number
-  readonly proposedSquared: number
-  readonly projectedSquared: number
-}
 
 /** One line of metrics.jsonl: what was measured at W_t, before step t was taken. */
 export interface StepRecord {
@@ -64,6 +42,8 @@ export interface RunSummary {
   /** Share of steps on which the projection acted. */
   readonly projectedShare: number
   readonly bestLoss: number
+  /** The regret monitor (C4) over the steps so far; null without a comparator. */
+  readonly regret: RegretReport | null
   readonly seconds: number
   readonly backend: string
   readonly workers: number

@@ -1,0 +1,115 @@
+import {
+  type DataSplit,
+  type Loss,
+  loadData,
+  lossFrom,
+  type Network,
+  type Parameters,
+  perturbationSetFrom,
+  SaddleError,
+  stepSizeAt,
+} from '@saddle/core'
+import { type CheckpointState, latestCheckpoint, readCheckpoint } from '../checkpoint/checkpoint.js'
+import { checkCheckpointMatches } from '../checkpoint/state.js'
+import { configHash } from '../config/hash.js'
+import type { Config } from '../config/schema.js'
+import { loadNetwork, networkOf, restore } from '../run/network.js'
+
+/** Everything a run needs before its first worker starts; all bad input is found here. */
+export interface Prepared {
+  readonly data: DataSplit
+  readonly network: Network
+  readonly loss: Loss
+  readonly parameters: Parameters
+  /** W† of the regret monitor. */
+  readonly comparator: Parameters | null
+  /** Where the run goes on; null at its start. */
+  readonly checkpoint: CheckpointState | null
+  readonly configHash: string
+  /** Remarks for the log. */
+  readonly remarks: readonly string[]
+}
+
+/** Examples beyond these are left out of the O(n²) compatibility check. */
+const COMPATIBILITY_EXAMPLES = 5000
+
+/**
+ * Loads the data, draws or restores the weights, and checks that they fit each other.
+ *
+ * @param directory what relative paths in the configuration are relative to.
+ * @throws SaddleError DATA, CONFIG, INCOMPATIBLE, CHECKPOINT.
+ */
+export async function prepare(dir: string, config: Config, directory: string): Promise<Prepared> {
+  const data = await loadData(config.data, { seed: config.seed, directory })
+  const remarks = checkCompatible(config, data)
+  const loss = lossFrom(config.loss)
+  const network = networkOf(config, data)
+  stepSizeAt(config.descent.stepSize, 0, config.descent.steps, network, loss)
+  const hash = configHash(config)
+  const path = await latestCheckpoint(dir)
+  const checkpoint = path === null ? null : await readCheckpoint(path)
+  if (checkpoint !== null) checkCheckpointMatches(checkpoint.state, hash, data.hash)
+  const parameters = network.initialise(config.seed)
+  if (checkpoint !== null) restore(parameters, checkpoint)
+  const comparator = await loadComparator(config, parameters)
+  return {
+    data,
+    network,
+    loss,
+    parameters,
+    comparator,
+    checkpoint: checkpoint?.state ?? null,
+    configHash: hash,
+    remarks,
+  }
+}
+
+function checkCompatible(config: Config, { train }: DataSplit): string[] {
+  const { allowIncompatible, radius } = config.perturbation
+  const count = Math.min(train.count, COMPATIBILITY_EXAMPLES)
+  const { dimension } = train
+  const { compatible, firstPair, largestRadius } = perturbationSetFrom(
+    config.perturbation,
+  ).compatibility({
+    ...train,
+    count,
+    inputs: train.inputs.subarray(0, count * dimension),
+    labels: train.labels.subarray(0, count),
+  })
+  const scope = count < train.count ? ` (first ${count} of ${train.count} examples checked)` : ''
+  if (compatible) return [`largest compatible radius ${largestRadius.toPrecision(6)}${scope}`]
+  const [i, j] = firstPair!
+  const problem =
+    `The perturbation sets of examples ${i} and ${j}, which have different labels, meet at radius ${radius} ` +
+    `(Definition 3.1)${scope}.`
+  if (allowIncompatible) return [problem]
+  throw new SaddleError(
+    'INCOMPATIBLE',
+    `${problem} No classifier can be robust on both. Radii below ${largestRadius.toPrecision(6)} are compatible with ` +
+      'these data: lower perturbation.radius, or set perturbation.allowIncompatible: true to train anyway.',
+    { firstPair, largestRadius, radius },
+  )
+}
+
+async function loadComparator(config: Config, parameters: Parameters): Promise<Parameters | null> {
+  const dir = config.monitor.comparator
+  if (dir === null) return null
+  const other = await loadNetwork(dir)
+  const same =
+    other.parameters.trained.length === parameters.trained.length &&
+    other.parameters.trained.every((m, i) => equalBytes(m.initial.data, parameters.trained[i]!.initial.data))
+  if (!same)
+    throw new SaddleError(
+      'CONFIG',
+      `monitor.comparator: the run in ${dir} starts from other weights, so it is no point of the same ball. Name a run ` +
+        'with the same network, data dimension and seed.',
+      { comparator: dir },
+    )
+  return other.parameters
+}
+
+function equalBytes(a: Float32Array, b: Float32Array): boolean {
+  return Buffer.from(a.buffer, a.byteOffset, a.byteLength).equals(
+    Buffer.from(b.buffer, b.byteOffset, b.byteLength),
+  )
+}

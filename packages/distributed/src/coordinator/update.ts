@@ -1,0 +1,71 @@
+import {
+  ballScales,
+  compareStep,
+  type Network,
+  type Parameters,
+  rowBlocks,
+  type StepMeasures,
+  sumProposals,
+} from '@saddle/core'
+import type { WindowShard } from '../pool/messages.js'
+import type { WorkerPool } from '../pool/pool.js'
+import type { Workspace } from '../replica/workspace.js'
+import { allSettledOrThrow } from './gradient.js'
+
+export interface UpdateOptions {
+  readonly stepSize: number
+  /** R, or null to leave the iterates free. */
+  readonly radius: number | null
+  /** Shards of the window, for matrices whose gradient is still in factors. */
+  readonly window: readonly WindowShard[]
+}
+
+/**
+ * V = W_t − α ∇L_A(W_t), then W_{t+1} = P(V) onto B(R), split by fixed row blocks over the workers.
+ *
+ * Three phases with a barrier after each (propose, accept, apply), so that a block half-written by a worker that
+ * died is simply written again. Sums are added in block order, in float64.
+ */
+export async function updateWeights(
+  pool: WorkerPool,
+  network: Network,
+  parameters: Parameters,
+  workspace: Workspace,
+  options: UpdateOptions,
+): Promise<StepMeasures> {
+  const blocks = parameters.trained.flatMap(({ weights: { rows, cols } }, matrix) =>
+    rowBlocks(rows, cols).map(range => ({ matrix, ...range })),
+  )
+  const partial = await allSettledOrThrow(
+    blocks.map(block => {
+      const inFactors = workspace.matrices[block.matrix]!.sum === null
+      return pool.run({
+        kind: 'propose',
+        ...block,
+        stepSize: options.stepSize,
+        shards: inFactors ? options.window : null,
+      })
+    }),
+  )
+  const sums = Object.fromEntries(
+    parameters.trained.map(({ name }, matrix) => [
+      name,
+      sumProposals(partial.filter((_, i) => blocks[i]!.matrix === matrix)),
+    ]),
+  )
+  const { scales, distances } = ballScales(network.ball, options.radius, sums)
+  for (const kind of ['accept', 'apply'] as const) {
+    await allSettledOrThrow(
+      blocks.map(block => {
+        const { name } = parameters.trained[block.matrix]!
+        return pool.run({ kind, ...block, scale: scales[name]! })
+      }),
+    )
+  }
+  return {
+    gradientNorm: Math.sqrt(sumProposals(Object.values(sums)).gradientSquared),
+    distances,
+    projected: distances.some(({ scale }) => scale < 1),
+    comparison: compareStep(sums, scales),
+  }
+}

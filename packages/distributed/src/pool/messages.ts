@@ -1,0 +1,127 @@
+import type { AttackSpec } from '@saddle/attacks'
+import type {
+  Dataset,
+  NetworkSpec,
+  OutputComparison,
+  Parameters,
+  ProposalSums,
+  SetSpec,
+} from '@saddle/core'
+import type { SlotTable } from '../devices/slots.js'
+import type { Workspace } from '../replica/workspace.js'
+
+/** Everything a worker needs besides its tasks; arrays are shared, not copied. Posted once, as `workerData`. */
+export interface WorkerSetup {
+  readonly backend: string
+  readonly slots: SlotTable
+  /** [0] is 1 once the run is to stop. */
+  readonly stop: Int32Array<SharedArrayBuffer>
+  readonly seed: number
+  readonly network: NetworkSpec
+  readonly parameters: Parameters
+  /** W† of the regret monitor. */
+  readonly comparator: Parameters | null
+  readonly loss: string
+  readonly set: SetSpec
+  readonly train: Dataset
+  readonly test: Dataset | null
+  readonly workspace: Workspace
+}
+
+/** Attack examples order[start..stop) of the batch and write their share of the gradient. */
+export interface AttackTask {
+  readonly kind: 'attack'
+  readonly step: number
+  readonly attack: AttackSpec
+  readonly start: number
+  readonly stop: number
+  /** Examples in the batch: every gradient is divided by it. */
+  readonly batch: number
+  /** Place of the first example in the window of factors. */
+  readonly offset: number
+  /** Which staging buffer takes dense gradients. */
+  readonly staging: number
+}
+
+/** Clean and robust figures of examples start..stop of one part of the data. */
+export interface EvaluateTask {
+  readonly kind: 'evaluate'
+  readonly part: 'train' | 'test'
+  readonly attack: AttackSpec
+  readonly start: number
+  readonly stop: number
+}
+
+/** Sum the window's factors into rows start..stop of the staging buffer. */
+export interface CombineTask {
+  readonly kind: 'combine'
+  readonly matrix: number
+  readonly start: number
+  readonly stop: number
+  readonly shards: readonly WindowShard[]
+}
+
+/** The three phases of the update (see core/descent), rows start..stop of one matrix. */
+export interface ProposeTask {
+  readonly kind: 'propose'
+  readonly matrix: number
+  readonly start: number
+  readonly stop: number
+  readonly stepSize: number
+  /** The window's shards in example order where the gradient is still in factors; null: it is in the accumulator. */
+  readonly shards: readonly WindowShard[] | null
+}
+
+export interface SettleTask {
+  readonly kind: 'accept' | 'apply'
+  readonly matrix: number
+  readonly start: number
+  readonly stop: number
+  readonly scale: number
+}
+
+/** Examples offset..offset+count of the window were one worker's shard. */
+export interface WindowShard {
+  readonly offset: number
+  readonly count: number
+}
+
+export type Task = AttackTask | EvaluateTask | CombineTask | ProposeTask | SettleTask
+
+/** Per example, in the order of the task's examples. */
+export interface AttackReply {
+  readonly losses: Float32Array
+  /** 1 where the attacked point is classified rightly. */
+  readonly correct: Uint8Array
+  /** With a comparator: the two networks on the attacked points. */
+  readonly comparison: OutputComparison | null
+}
+
+export interface EvaluateReply {
+  readonly cleanLosses: Float32Array
+  readonly cleanCorrect: Uint8Array
+  readonly robustLosses: Float32Array
+  readonly robustCorrect: Uint8Array
+}
+
+export interface Replies {
+  readonly attack: AttackReply
+  readonly evaluate: EvaluateReply
+  readonly combine: null
+  readonly propose: ProposalSums
+  readonly accept: null
+  readonly apply: null
+}
+
+/** What a worker may call on the coordinator, over Comlink. */
+export interface Host {
+  /** Gradient steps done of the attack on the current shard. */
+  progress(slot: number, done: number, total: number): void
+  /** The worker is up: its slot and the backend that computes in it. */
+  ready(slot: number, backend: string): void
+}
+
+/** How a worker hands its end of the Comlink channel to the coordinator. */
+export interface ChannelMessage {
+  readonly saddleChannel: import('node:worker_threads').MessagePort
+}

@@ -1,0 +1,128 @@
+import { fromWire, SaddleError } from '@saddle/core'
+import * as Comlink from 'comlink/dist/esm/comlink.mjs'
+import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs'
+import { Piscina } from 'piscina'
+import { freeSlots } from '../devices/slots.js'
+import type { ChannelMessage, Host, Replies, Task, WorkerSetup } from './messages.js'
+
+export interface PoolOptions {
+  readonly workers: number
+  /** Times a task is done again after its worker died or failed in it. */
+  readonly retries: number
+  /** Calls that workers make: progress and readiness. */
+  readonly host: Host
+  /** Told of every attempt that failed, before the task is done again. */
+  readonly onLost: (task: Task, reason: string, attempt: number) => void
+  /** The worker's module; the default is Saddle's own. It must hand tasks to `doorbell`. */
+  readonly workerFile?: URL
+  /** Limit of a worker's JavaScript heap in MiB; typed arrays don't count. */
+  readonly heapMiB?: number
+}
+
+/** Failures that doing the task again cannot mend: they are the caller's at once. */
+const FINAL = new Set(['STOPPED', 'CONFIG', 'NUMERIC', 'SHAPE', 'RANGE', 'DATA', 'BACKEND'])
+
+/**
+ * One worker thread a device, tasks dealt to whichever is free. A task whose worker threw, exited or ran out of
+ * memory is done again by another; nothing it may have half-written matters, since tasks only overwrite.
+ */
+export class WorkerPool implements AsyncDisposable {
+  readonly size: number
+  readonly #piscina: Piscina
+  readonly #options: PoolOptions
+  readonly #watched = new Set<number>()
+  readonly #broken: Promise<never>
+
+  constructor(setup: WorkerSetup, options: PoolOptions) {
+    this.size = options.workers
+    this.#options = options
+    const filename = options.workerFile ?? new URL('./saddle.worker.js', import.meta.url)
+    this.#piscina = new Piscina({
+      filename: filename.href,
+      minThreads: options.workers,
+      maxThreads: options.workers,
+      idleTimeout: Number.POSITIVE_INFINITY,
+      concurrentTasksPerWorker: 1,
+      // Comlink's answers must reach a worker between tasks, which a thread asleep in Atomics.wait can't take.
+      atomics: 'async',
+      workerData: setup,
+      ...(options.heapMiB === undefined
+        ? {}
+        : { resourceLimits: { maxOldGenerationSizeMb: options.heapMiB } }),
+    })
+    this.#piscina.on('workerCreate', () => this.#watch(setup))
+    this.#piscina.on('message', (message: Partial<ChannelMessage>) => {
+      if (message.saddleChannel === undefined) return
+      message.saddleChannel.unref()
+      Comlink.expose(options.host, nodeEndpoint(message.saddleChannel))
+    })
+    // Piscina stops replacing workers once one died before it was up; tasks would then wait for ever.
+    this.#broken = new Promise((_, reject) => {
+      this.#piscina.on('error', error => {
+        reject(
+          new SaddleError('WORKER', `A worker thread could not start: ${reasonOf(error)}.`, {
+            reason: reasonOf(error),
+          }),
+        )
+      })
+    })
+    this.#broken.catch(() => {})
+  }
+
+  /**
+   * Runs a task on the next free worker, again if its worker is lost.
+   *
+   * @throws SaddleError WORKER when it was lost `retries` + 1 times; what the task itself threw, if that is final.
+   */
+  async run<K extends Task['kind']>(task: Task & { readonly kind: K }): Promise<Replies[K]> {
+    const { retries, onLost } = this.#options
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return (await Promise.race([this.#piscina.run(task), this.#broken])) as Replies[K]
+      } catch (error) {
+        const known = fromWire(error)
+        if (known !== null && FINAL.has(known.code)) throw known
+        const reason = reasonOf(error)
+        if (attempt > retries)
+          throw new SaddleError(
+            'WORKER',
+            `Workers failed ${attempt} times on the same ${task.kind} task (${describe(task)}); the last reason was: ` +
+              `${reason}. The last checkpoint is intact. If workers run out of memory, lower compute.shard or ` +
+              'compute.workers; then `saddle resume` the run.',
+            { task: task.kind, attempts: attempt, reason },
+          )
+        onLost(task, reason, attempt)
+      }
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#piscina.destroy()
+  }
+
+  /** Frees a thread's slot when it has really ended, which `workerDestroy` does not say. */
+  #watch({ slots }: WorkerSetup) {
+    for (const thread of this.#piscina.threads) {
+      const { threadId } = thread
+      if (threadId < 0 || this.#watched.has(threadId)) continue
+      this.#watched.add(threadId)
+      thread.once('exit', () => freeSlots(slots, threadId))
+    }
+  }
+}
+
+/** The task as people name it: `examples 128–256 of step 12`. */
+export function describe(task: Task): string {
+  switch (task.kind) {
+    case 'attack':
+      return `examples ${task.start}–${task.stop} of step ${task.step}`
+    case 'evaluate':
+      return `${task.part} examples ${task.start}–${task.stop}`
+    default:
+      return `rows ${task.start}–${task.stop} of matrix ${task.matrix}`
+  }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,215 @@
+import { type Attack, type Attackable, type AttackSpec, attackFrom, bindNetwork } from '@saddle/attacks'
+import {
+  accept,
+  apply,
+  combineFactors,
+  compareOutputs,
+  type Dataset,
+  type Loss,
+  lossFrom,
+  misclassified,
+  networkFrom,
+  type Network,
+  perturbationSetFrom,
+  type PerturbationSet,
+  type ProposalSums,
+  propose,
+} from '@saddle/core'
+import * as tf from '@tensorflow/tfjs-core'
+import type {
+  AttackReply,
+  AttackTask,
+  CombineTask,
+  EvaluateReply,
+  EvaluateTask,
+  ProposeTask,
+  SettleTask,
+  WindowShard,
+  WorkerSetup,
+} from '../pool/messages.js'
+import type { GradientBuffers } from './workspace.js'
+
+/**
+ * A copy of the run inside one thread: what can be done to the weights and to a shard of examples.
+ *
+ * CPU workers share one set of weights, so a replica holds none of its own. Every method can be called again with
+ * the same arguments after a worker died in the middle of it: outputs are only ever overwritten with the same bits.
+ */
+export class Replica {
+  readonly #setup: WorkerSetup
+  readonly #network: Network
+  readonly #loss: Loss
+  readonly #set: PerturbationSet
+  readonly #model: Attackable
+  readonly #attacks = new Map<string, Attack>()
+  readonly #onProgress: (done: number, total: number) => void
+
+  constructor(setup: WorkerSetup, onProgress: (done: number, total: number) => void = () => {}) {
+    this.#setup = setup
+    this.#network = networkFrom(setup.network)
+    this.#loss = lossFrom(setup.loss)
+    this.#set = perturbationSetFrom(setup.set)
+    this.#model = bindNetwork(this.#network, setup.parameters)
+    this.#onProgress = onProgress
+  }
+
+  /** x'_i = A(W, x_i), then the factors of (1/n) Σ ℓ'_i ∇_W f(W, x'_i) with x'_i held fixed. */
+  attack(task: AttackTask): AttackReply {
+    const { train, workspace, comparator, parameters } = this.#setup
+    const examples = workspace.order.subarray(task.start, task.stop)
+    return scoped(() => {
+      const { x, y } = gather(train, examples)
+      const found = this.#search(task.attack, x, y, { purpose: 'attack', step: task.step, examples })
+      const seen = this.#set.embed(found.point)
+      const { outputs, factors } = this.#network.gradientFactors(parameters, seen, f =>
+        tf.div(this.#loss.derivative(f, y), task.batch),
+      )
+      factors.forEach((factor, index) => {
+        this.#deliver(workspace.matrices[index]!, factor.signal, factor.input, task)
+      })
+      const wrong = misclassified(outputs, y, this.#loss.outputs)
+      const other = comparator === null ? null : this.#network.forward(comparator, seen)
+      return {
+        losses: copyFloats(this.#loss.value(outputs, y)),
+        correct: invert(wrong),
+        comparison: other === null ? null : compareOutputs(this.#loss, outputs, other, y),
+      }
+    })
+  }
+
+  evaluate(task: EvaluateTask): EvaluateReply {
+    const data = task.part === 'train' ? this.#setup.train : this.#setup.test!
+    const examples = Int32Array.from({ length: task.stop - task.start }, (_, i) => task.start + i)
+    return scoped(() => {
+      const { x, y } = gather(data, examples)
+      const clean = this.#model.forward(this.#set.embed(x))
+      const found = this.#search(task.attack, x, y, {
+        purpose: `evaluate.${task.part}`,
+        step: 0,
+        examples,
+      })
+      return {
+        cleanLosses: copyFloats(this.#loss.value(clean, y)),
+        cleanCorrect: invert(misclassified(clean, y, this.#loss.outputs)),
+        robustLosses: copyFloats(found.loss),
+        robustCorrect: invert(found.success),
+      }
+    })
+  }
+
+  /** Rows of Σ_s signal_s · input_s over the window, into the staging buffer. */
+  combine(task: CombineTask): null {
+    const buffers = this.#setup.workspace.matrices[task.matrix]!
+    scoped(() => {
+      const rows = combineWindow(buffers, task.start, task.stop, task.shards)
+      buffers.staging[0]!.set(rows.dataSync<'float32'>(), task.start * buffers.cols)
+    })
+    return null
+  }
+
+  propose(task: ProposeTask): ProposalSums {
+    const { parameters, workspace, comparator } = this.#setup
+    const buffers = workspace.matrices[task.matrix]!
+    const matrix = parameters.trained[task.matrix]!
+    const other = comparator?.trained[task.matrix]!.displacement
+    return scoped(() => {
+      const gradient =
+        task.shards !== null
+          ? combineWindow(buffers, task.start, task.stop, task.shards)
+          : buffers.sum!.subarray(task.start * buffers.cols, task.stop * buffers.cols)
+      return propose(matrix, gradient, task.start, task.stop, task.stepSize, other)
+    })
+  }
+
+  settle(task: SettleTask): null {
+    const matrix = this.#setup.parameters.trained[task.matrix]!
+    const phase = task.kind === 'accept' ? accept : apply
+    phase(matrix, task.start, task.stop, task.scale)
+    return null
+  }
+
+  #search(
+    spec: AttackSpec,
+    x: tf.Tensor2D,
+    y: tf.Tensor1D,
+    key: { purpose: string; step: number; examples: Int32Array },
+  ) {
+    const name = JSON.stringify(spec)
+    const attack = this.#attacks.get(name) ?? attackFrom(spec)
+    this.#attacks.set(name, attack)
+    const { stop, seed } = this.#setup
+    return attack.run(this.#model, x, y, {
+      set: this.#set,
+      loss: this.#loss,
+      key: { seed, ...key },
+      signal: {
+        get aborted() {
+          return Atomics.load(stop, 0) === 1
+        },
+      },
+      onProgress: this.#onProgress,
+    })
+  }
+
+  /** Writes one shard's gradient of one matrix in the form that the plan chose. */
+  #deliver(buffers: GradientBuffers, signal: tf.Tensor2D, input: tf.Tensor2D, task: AttackTask) {
+    if (buffers.form === 'dense') {
+      const product: tf.Tensor2D = tf.matMul(signal, input)
+      buffers.staging[task.staging]!.set(product.dataSync<'float32'>())
+      return
+    }
+    buffers.signals!.set(signal.dataSync<'float32'>(), task.offset * buffers.rows)
+    buffers.inputs!.set(input.dataSync<'float32'>(), task.offset * buffers.cols)
+  }
+}
+
+function combineWindow(
+  { rows, cols, signals, inputs }: GradientBuffers,
+  start: number,
+  stop: number,
+  shards: readonly WindowShard[],
+): tf.Tensor2D {
+  return combineFactors(
+    shards.map(({ offset, count }) => {
+      const first = offset * rows
+      return {
+        signal: tf.tensor2d(
+          signals!.subarray(first + start * count, first + stop * count),
+          [stop - start, count],
+        ),
+        input: tf.tensor2d(inputs!.subarray(offset * cols, (offset + count) * cols), [count, cols]),
+      }
+    }),
+  )
+}
+
+function gather(data: Dataset, examples: Int32Array): { x: tf.Tensor2D; y: tf.Tensor1D } {
+  const { dimension, inputs, labels } = data
+  const x = new Float32Array(examples.length * dimension)
+  const y = new Float32Array(examples.length)
+  for (let i = 0; i < examples.length; i++) {
+    const e = examples[i]!
+    x.set(inputs.subarray(e * dimension, (e + 1) * dimension), i * dimension)
+    y[i] = labels[e]!
+  }
+  return { x: tf.tensor2d(x, [examples.length, dimension]), y: tf.tensor1d(y) }
+}
+
+/** `tf.tidy` for work whose result holds no tensors. */
+function scoped<T>(work: () => T): T {
+  tf.engine().startScope()
+  try {
+    return work()
+  } finally {
+    tf.engine().endScope()
+  }
+}
+
+function copyFloats(tensor: tf.Tensor): Float32Array {
+  return Float32Array.from(tensor.dataSync<'float32'>())
+}
+
+/** 1 where the flag is 0. */
+function invert(wrong: tf.Tensor1D): Uint8Array {
+  return Uint8Array.from(wrong.dataSync(), flag => 1 - flag)
+}

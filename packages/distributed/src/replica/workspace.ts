@@ -1,0 +1,85 @@
+import type { Parameters } from '@saddle/core'
+
+/**
+ * Where gradients travel: shared buffers between the workers that make them and those that apply them.
+ *
+ * The gradient of a matrix over a batch is Σ_s signal_s · input_s over shards s. Two forms:
+ *   factors  workers write signal_s [rows, n_s] and input_s [n_s, cols]: n (rows + cols) numbers;
+ *   dense    workers write the product: rows · cols numbers.
+ * The form with fewer bytes is taken. It depends on shapes and batch size only, never on the number of workers,
+ * because it decides the order of sums.
+ */
+export interface GradientBuffers {
+  readonly name: string
+  readonly rows: number
+  readonly cols: number
+  readonly form: 'factors' | 'dense'
+  readonly factorBytes: number
+  readonly denseBytes: number
+  /** Factors of one window of examples. */
+  readonly signals: Float32Array<SharedArrayBuffer> | null
+  readonly inputs: Float32Array<SharedArrayBuffer> | null
+  /** Dense gradients on their way into `sum`: one a shard in flight, or one for a window. */
+  readonly staging: readonly Float32Array<SharedArrayBuffer>[]
+  /** Dense sum over the batch; null where all factors of a batch fit one window. */
+  readonly sum: Float32Array<SharedArrayBuffer> | null
+}
+
+export interface Workspace {
+  /** Indices of the current batch's examples, in the order in which they are summed. */
+  readonly order: Int32Array<SharedArrayBuffer>
+  /** Examples whose factors are held at once; a multiple of the shard size unless the batch is smaller. */
+  readonly windowExamples: number
+  readonly matrices: readonly GradientBuffers[]
+}
+
+export interface WorkspaceOptions {
+  readonly examples: number
+  readonly batch: number
+  readonly shard: number
+  /** Bytes of factors held at once, over all matrices. */
+  readonly windowBytes: number
+  /** Shards in flight at once: one more than there are workers. */
+  readonly inFlight: number
+}
+
+/** Plans the forms and allocates the buffers. */
+export function createWorkspace(parameters: Parameters, options: WorkspaceOptions): Workspace {
+  const { examples, batch, shard, windowBytes, inFlight } = options
+  const forms = parameters.trained.map(({ name, weights: { rows, cols } }) => {
+    const factorBytes = 4 * batch * (rows + cols)
+    const denseBytes = 4 * rows * cols
+    const form = denseBytes < factorBytes ? ('dense' as const) : ('factors' as const)
+    return { name, rows, cols, form, factorBytes, denseBytes }
+  })
+  const bytesPerExample = forms
+    .filter(f => f.form === 'factors')
+    .reduce((sum, f) => sum + 4 * (f.rows + f.cols), 0)
+  const windowExamples = windowSize(batch, shard, windowBytes, bytesPerExample)
+  const oneWindow = windowExamples >= batch
+  return {
+    order: new Int32Array(new SharedArrayBuffer(4 * examples)),
+    windowExamples,
+    matrices: forms.map(f => {
+      const factors = f.form === 'factors'
+      const stagingCount = factors ? (oneWindow ? 0 : 1) : inFlight
+      return {
+        ...f,
+        signals: factors ? shared(windowExamples * f.rows) : null,
+        inputs: factors ? shared(windowExamples * f.cols) : null,
+        staging: Array.from({ length: stagingCount }, () => shared(f.rows * f.cols)),
+        sum: factors && oneWindow ? null : shared(f.rows * f.cols),
+      }
+    }),
+  }
+}
+
+/** As many whole shards as fit the bytes, at least one, at most the batch. */
+function windowSize(batch: number, shard: number, bytes: number, perExample: number): number {
+  if (perExample * batch <= bytes) return batch
+  return Math.min(batch, Math.max(1, Math.floor(bytes / perExample / shard)) * shard)
+}
+
+function shared(length: number): Float32Array<SharedArrayBuffer> {
+  return new Float32Array(new SharedArrayBuffer(4 * length))
+}

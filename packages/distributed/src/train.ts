@@ -1,0 +1,55 @@
+import { join } from 'node:path'
+import { parseConfig } from './config/parse.js'
+import type { ConfigInput } from './config/schema.js'
+import { executeRun, type RunOptions } from './coordinator/run.js'
+import type { RunSummary } from './run/events.js'
+import { createRunFolder, openRunFolder } from './run/folder.js'
+
+export interface TrainOptions extends RunOptions {
+  /** The run folder to create; default: runs/NAME-TIME under the current folder. */
+  readonly out?: string
+}
+
+/**
+ * Trains a network against an adversary: min over W in B(R) of (1/n) Σ ℓ(f(W, A(W, x_i)), y_i), by projected
+ * gradient descent (Gao et al. 2019, Section 3), the inner maximisation split over a pool of worker threads.
+ *
+ * Writes a run folder: config.yaml, metrics.jsonl, log.jsonl, checkpoints/, summary.json.
+ *
+ * @example
+ * const summary = await train({
+ *   data: { source: { kind: 'mnist' }, classes: [3, 8], count: 512, testCount: 512 },
+ *   network: { width: 2048 },
+ *   perturbation: { kind: 'cap', radius: 0.2 },
+ *   descent: { steps: 100, stepSize: 2 },
+ * })
+ *
+ * @throws SaddleError CONFIG, DATA, INCOMPATIBLE, BACKEND before anything is trained; DISK, NUMERIC, WORKER while
+ *   training, with the checkpoints written so far intact.
+ */
+export async function train(config: ConfigInput, options: TrainOptions = {}): Promise<RunSummary> {
+  const resolved = parseConfig(config)
+  const dir = options.out ?? join('runs', `${resolved.name}-${timestamp()}`)
+  await createRunFolder(dir, resolved)
+  return executeRun(dir, resolved, options)
+}
+
+/**
+ * Goes on with a run from its newest checkpoint, to the same bits as if it had never been interrupted. A run that
+ * is done is evaluated again and returns the same summary.
+ *
+ * @throws SaddleError CONFIG if `dir` is no run folder; CHECKPOINT if its newest checkpoint is damaged or belongs
+ *   to other data or another configuration.
+ */
+export async function resume(dir: string, options: RunOptions = {}): Promise<RunSummary> {
+  const { config } = await openRunFolder(dir)
+  return executeRun(dir, config, options)
+}
+
+/** yyyymmdd-hhmmss, local time. */
+function timestamp(): string {
+  const now = new Date()
+  const two = (n: number) => String(n).padStart(2, '0')
+  const date = `${now.getFullYear()}${two(now.getMonth() + 1)}${two(now.getDate())}`
+  return `${date}-${two(now.getHours())}${two(now.getMinutes())}${two(now.getSeconds())}`
+}
