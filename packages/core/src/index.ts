@@ -2,6 +2,7 @@
 
 // activations
 export type { Activation } from './activations/activation.js'
+export { activationFrom } from './activations/by-name.js'
 // data
 export type { DataSpec, DataSplit, Dataset } from './data/dataset.js'
 export {
@@ -13,8 +14,13 @@ export {
   type WireError,
 } from './errors.js'
 // losses
+export { lossFrom } from './losses/by-name.js'
+export { misclassified } from './losses/criterion.js'
 export type { Loss } from './losses/loss.js'
 // networks
+export { type DeepReluOptions, deepReluNetwork } from './networks/deep.js'
+export { foldFrom } from './networks/fold.js'
+export { networkFrom } from './networks/from-spec.js'
 export type {
   BallGroup,
   Cotangent,
@@ -25,8 +31,24 @@ export type {
   Perceptron,
   TrainedMatrix,
 } from './networks/network.js'
+export { type TwoLayerOptions, twoLayerNetwork } from './networks/two-layer.js'
 // perturbation sets
-export type { Compatibility, PerturbationSet, SetSpec, StartKind } from './perturbation/set.js'
+export { boxL2 } from './perturbation/box-l2.js'
+export { boxLinf } from './perturbation/box-linf.js'
+export { boxSphere } from './perturbation/box-sphere.js'
+export { perturbationSetFrom } from './perturbation/from-spec.js'
+export { l2Ball } from './perturbation/l2-ball.js'
+export { l2Cap } from './perturbation/l2-cap.js'
+export { liftL2 } from './perturbation/lift-l2.js'
+export { liftLinf } from './perturbation/lift-linf.js'
+export { linfBall } from './perturbation/linf-ball.js'
+export {
+  type Compatibility,
+  type PerturbationSet,
+  type SetSpec,
+  type StartKind,
+  TOLERANCE,
+} from './perturbation/set.js'
 // random
 export { chiSquare, gamma } from './random/gamma.js'
 export { philox } from './random/philox.js'
@@ -88,3 +110,16 @@ export {
 } from './descent/sums.js'
 export { accept, apply, propose, restore } from './descent/update.js'
 // theory
+export { type PointPair, pointPair, unitPair } from './theory/angle.js'
+export { theorem52Comparator } from './theory/comparator.js'
+export { hermiteCoefficients } from './theory/hermite.js'
+export { type KernelFunction, kernelFunction, kernelInterpolant } from './theory/interpolant.js'
+export { deepKernel, type Kernel, kernelMatrix, twoLayerKernel } from './theory/kernel.js'
+export {
+  type ConstantStatus,
+  type PlannedQuantity,
+  type TheoremPlan,
+  theorem41Plan,
+  theorem51Plan,
+} from './theory/plan.js'
+export { tangentComparator, tangentKernel } from './theory/tangent.js'

@@ -1,0 +1,38 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { eachRowBlock, type Matrix } from '../tensors/matrix.js'
+
+/** Rows start..stop of a matrix, sharing its memory. */
+export function rowsOf(matrix: Matrix, start: number, stop: number): Matrix {
+  const { cols, data } = matrix
+  return { rows: stop - start, cols, data: data.subarray(start * cols, stop * cols) }
+}
+
+/** A matrix of shape [rows, cols] as a tensor, for those that are small: belongs to the caller. */
+export function tensorOf({ rows, cols, data }: Matrix): tf.Tensor2D {
+  return tf.tensor2d(data, [rows, cols])
+}
+
+/**
+ * `eachRowBlock` over several matrices of one shape in step: `visit` sees the same rows of each. One block of each
+ * matrix is held at a time.
+ */
+export function eachRowBlockTogether(
+  matrices: readonly Matrix[],
+  visit: (blocks: readonly tf.Tensor2D[], start: number, stop: number) => void,
+): void {
+  const [first, ...rest] = matrices
+  if (first === undefined) return
+  eachRowBlock(first, (block, start, stop) => {
+    if (rest.length === 0) return visit([block], start, stop)
+    const sameRows = rest.map(matrix => rowsOf(matrix, start, stop))
+    eachRowBlockTogether(sameRows, others => visit([block, ...others], start, stop))
+  })
+}
+
+/** sum + part, or `part` where there is no sum yet. Frees both operands: a sum over blocks holds one tensor. */
+export function addTo(sum: tf.Tensor2D | undefined, part: tf.Tensor2D): tf.Tensor2D {
+  if (sum === undefined) return part
+  const next: tf.Tensor2D = tf.add(sum, part)
+  tf.dispose([sum, part])
+  return next
+}

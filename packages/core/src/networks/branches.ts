@@ -1,0 +1,94 @@
+import * as tf from '@tensorflow/tfjs-core'
+import type { Activation } from '../activations/activation.js'
+import { assertShape, SaddleError } from '../errors.js'
+import { type Matrix, timesMatrix } from '../tensors/matrix.js'
+import { tensorOf } from './blocks.js'
+import type { Parameters } from './network.js'
+
+/**
+ * What all networks of the paper have in common:
+ *
+ *   f(x) = scale · aᵀ Σ_b sign_b σ(W_H^b σ(W_{H−1}^b … σ(W_1^b A x)))
+ *
+ * with one frozen output matrix a and one first map A (absent where it is folded into W_1) for all branches b.
+ *
+ *   equation (1)      one branch, scale 1
+ *   mirrored          two trained branches of signs + and −, scale 1/√2
+ *   subtract          the trained branch minus the same branch at W_0, scale 1
+ *   equation (4)      the halves w and w̄ of signs + and −, scale 1/√m
+ *
+ * The branches are subtracted neuron by neuron before anything is summed: where they agree, f is 0 to the last bit.
+ */
+export interface Layout {
+  readonly activation: Activation
+  readonly scale: number
+  /** The first one has sign 1. */
+  readonly branches: readonly Branch[]
+}
+
+export interface Branch {
+  readonly sign: 1 | -1
+  /** Names of its matrices W_1 … W_H in `parameters.trained`. */
+  readonly layers: readonly string[]
+  /** Its matrices now, or those it started from (then it is not trained). */
+  readonly reads: 'weights' | 'initial'
+}
+
+/** A branch with its matrices at hand. */
+export interface OpenBranch {
+  readonly branch: Branch
+  /** W_1 … W_H */
+  readonly layers: readonly Matrix[]
+}
+
+/** A layout with the matrices it reads. */
+export interface OpenLayout {
+  readonly layout: Layout
+  readonly branches: readonly OpenBranch[]
+  /** a: [width, outputs] */
+  readonly output: Matrix
+  /** A: [width, inputs], or null where the first layer is folded or there is none. */
+  readonly input: Matrix | null
+}
+
+/** @throws SaddleError SHAPE if the parameters are of another network. */
+export function openLayout(layout: Layout, parameters: Parameters): OpenLayout {
+  const byName = new Map(parameters.trained.map(matrix => [matrix.name, matrix]))
+  const branches = layout.branches.map(branch => ({
+    branch,
+    layers: branch.layers.map(name => (byName.get(name) ?? missing(name))[branch.reads]),
+  }))
+  const { output = missing('output'), input = null } = parameters.frozen
+  return { layout, branches, output, input }
+}
+
+/** A x, or x itself without A, neuron-major: [cols of W_1, n]. One tensor serves all branches. */
+export function firstInput({ branches, input }: OpenLayout, x: tf.Tensor2D): tf.Tensor2D {
+  assertShape('input of the network', x.shape, [-1, (input ?? branches[0]!.layers[0]!).cols])
+  const columns = tf.transpose(x)
+  return input === null ? columns : timesMatrix(input, columns)
+}
+
+/** Σ_b sign_b t_b. */
+export function signedSum(
+  branches: readonly OpenBranch[],
+  tensors: readonly tf.Tensor[],
+): tf.Tensor2D {
+  let sum = tensors[0]!
+  for (let b = 1; b < tensors.length; b++)
+    sum = branches[b]!.branch.sign > 0 ? tf.add(sum, tensors[b]!) : tf.sub(sum, tensors[b]!)
+  return sum as tf.Tensor2D
+}
+
+/** scale · a Cᵀ for cotangents C: [n, outputs]; returns [width, n]. */
+export function liftCotangent({ layout, output }: OpenLayout, cotangent: tf.Tensor2D): tf.Tensor2D {
+  return tf.matMul(tensorOf(output), tf.transpose(tf.mul(cotangent, layout.scale)))
+}
+
+function missing(name: string): never {
+  throw new SaddleError(
+    'SHAPE',
+    `The network's parameters lack the matrix "${name}". Pass what \`initialise\` of the same network returned.`,
+    { name },
+  )
+}

@@ -1,0 +1,24 @@
+import type { Layout } from './branches.js'
+import type { BallGroup, Network, NetworkSpec, Parameters } from './network.js'
+import { forward, gradientFactors, inputGradient } from './passes.js'
+import { perceptronOf } from './perceptron.js'
+
+/** A network from its layout: the passes are the same for all of them. */
+export function networkOf(
+  spec: NetworkSpec,
+  layout: Layout,
+  ball: readonly BallGroup[],
+  initialise: (seed: number) => Parameters,
+): Network {
+  return {
+    spec,
+    activation: layout.activation,
+    ball,
+    initialise,
+    forward: (parameters, x) => forward(layout, parameters, x),
+    inputGradient: (parameters, x, cotangent) => inputGradient(layout, parameters, x, cotangent),
+    gradientFactors: (parameters, x, cotangent) =>
+      gradientFactors(layout, parameters, x, cotangent),
+    toPerceptron: parameters => perceptronOf(layout, parameters),
+  }
+}
