@@ -2,6 +2,9 @@ import type * as tf from '@tensorflow/tfjs-core'
 import type { Dataset } from '../data/dataset.js'
 import type { Stream } from '../random/stream.js'
 
+/** Slack of `contains`, absolute: float32 rounding of points with coordinates of order 1, and no more. */
+export const TOLERANCE = 1e-5
+
 /** Kinds of random start: in the set's interior, or on its border. */
 export type StartKind = 'uniform' | 'border'
 

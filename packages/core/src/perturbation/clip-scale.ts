@@ -1,0 +1,80 @@
+/**
+ * The clip–scale problem on one row, float64: x(s) = clip(s z, lo, hi) with ‖x(s)‖ = target.
+ *
+ * It is the stationarity condition of maximising ⟨z, x⟩ over a box and a sphere about the origin. ‖x(s)‖ is
+ * non-decreasing in s, so a bracket and the closed form on the coordinates that are free,
+ *
+ *   s = √((target² − Σ of clipped squares) / (Σ of free z²)),
+ *
+ * end exactly in a few rounds of O(d).
+ */
+export function clipScale(
+  z: Float64Array,
+  lo: Float64Array,
+  hi: Float64Array,
+  target: number,
+  out: Float64Array,
+): boolean {
+  if (farthestNorm2(z, lo, hi) < target * target) return false
+  let below = 0
+  let above = Number.POSITIVE_INFINITY
+  let s = startScale(z, target)
+  for (let round = 0; round < MOST_ROUNDS; round++) {
+    const { clipped, free } = splitNorm2(z, lo, hi, s)
+    if (clipped + s * s * free < target * target) below = s
+    else above = s
+    const root = Math.sqrt((target * target - clipped) / free)
+    if (Math.abs(root - s) <= 1e-15 * s || above - below <= 1e-15 * below) break
+    s = root > below && root < above ? root : between(below, above, s)
+  }
+  for (let j = 0; j < z.length; j++) out[j] = clamp(s * z[j]!, lo[j]!, hi[j]!)
+  return true
+}
+
+/** Far above what bisecting all of float64's exponents and digits takes. */
+const MOST_ROUNDS = 3000
+
+/** sup over s of ‖x(s)‖²: every coordinate with z_j ≠ 0 at the end that z points to. */
+function farthestNorm2(z: Float64Array, lo: Float64Array, hi: Float64Array): number {
+  let sum = 0
+  for (let j = 0; j < z.length; j++) sum += endOfRay(z[j]!, lo[j]!, hi[j]!) ** 2
+  return sum
+}
+
+/** lim of clip(s z_j, lo_j, hi_j) as s → ∞. */
+export function endOfRay(z: number, lo: number, hi: number): number {
+  if (z > 0) return hi
+  return z < 0 ? lo : clamp(0, lo, hi)
+}
+
+function splitNorm2(
+  z: Float64Array,
+  lo: Float64Array,
+  hi: Float64Array,
+  s: number,
+): { clipped: number; free: number } {
+  let clipped = 0
+  let free = 0
+  for (let j = 0; j < z.length; j++) {
+    const x = s * z[j]!
+    if (x < lo[j]!) clipped += lo[j]! * lo[j]!
+    else if (x > hi[j]!) clipped += hi[j]! * hi[j]!
+    else free += z[j]! * z[j]!
+  }
+  return { clipped, free }
+}
+
+function startScale(z: Float64Array, target: number): number {
+  let sum = 0
+  for (let j = 0; j < z.length; j++) sum += z[j]! * z[j]!
+  return sum > 0 ? target / Math.sqrt(sum) : 1
+}
+
+function between(below: number, above: number, s: number): number {
+  if (above === Number.POSITIVE_INFINITY) return 4 * s
+  return below === 0 ? above / 4 : Math.sqrt(below * above)
+}
+
+export function clamp(x: number, lo: number, hi: number): number {
+  return Math.min(Math.max(x, lo), hi)
+}

@@ -1,0 +1,47 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { assertShape, SaddleError } from '../errors.js'
+import { rowMax } from './rows.js'
+import type { PerturbationSet, SetSpec } from './set.js'
+
+/**
+ * The promises every set keeps to the last bit, in one place: a row equal to its centre projects to itself, a row
+ * with g = 0 is maximised by its centre, and B(x) of radius 0 is x. The formulas of the sets then need not care.
+ */
+export function withExactCentres(set: PerturbationSet): PerturbationSet {
+  return {
+    ...set,
+    project(centres, points) {
+      assertShape('points to project', points.shape, centres.shape)
+      if (set.radius === 0) return tf.clone(centres)
+      const atCentre: tf.Tensor2D = tf.all(tf.equal(centres, points), 1, true)
+      return tf.where(atCentre, centres, set.project(centres, points))
+    },
+    maximiseLinear(centres, gradient) {
+      assertShape('gradient to maximise', gradient.shape, centres.shape)
+      if (set.radius === 0) return tf.clone(centres)
+      const still = tf.equal(rowMax(gradient), 0)
+      return tf.where(still, centres, set.maximiseLinear(centres, gradient))
+    },
+    sample(centres, streams, kind) {
+      assertShape('streams of random numbers', [streams.length], [centres.shape[0]])
+      return set.radius === 0 ? tf.clone(centres) : set.sample(centres, streams, kind)
+    },
+  }
+}
+
+/** The chart of every set but the lift: the network sees the point itself. */
+export const identityChart: Pick<PerturbationSet, 'embeddedDimension' | 'embed' | 'pullback'> = {
+  embeddedDimension: dimension => dimension,
+  embed: points => tf.clone(points),
+  pullback: (_points, gradient) => tf.clone(gradient),
+}
+
+/** The spec of a set, its radius checked: finite and ≥ 0. */
+export function checkedSpec(kind: SetSpec['kind'], radius: number): SetSpec {
+  if (Number.isFinite(radius) && radius >= 0) return { kind, radius }
+  throw new SaddleError(
+    'RANGE',
+    `Perturbation radius: expected a finite number ≥ 0 in the units of the inputs, got ${radius}.`,
+    { radius },
+  )
+}
