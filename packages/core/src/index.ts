@@ -5,6 +5,7 @@ export type { Activation } from './activations/activation.js'
 export { activationFrom } from './activations/by-name.js'
 // data
 export type { DataSpec, DataSplit, Dataset } from './data/dataset.js'
+export { loadData } from './data/load.js'
 export {
   assertShape,
   type ErrorCode,

@@ -26,25 +26,28 @@ export interface DataSpec {
         readonly kind: 'idx'
         readonly images: string
         readonly labels: string
-        readonly testImages?: string
-        readonly testLabels?: string
+        readonly testImages?: string | undefined
+        readonly testLabels?: string | undefined
       }
     | {
         readonly kind: 'npy'
         readonly inputs: string
         readonly labels: string
-        readonly testInputs?: string
-        readonly testLabels?: string
+        readonly testInputs?: string | undefined
+        readonly testLabels?: string | undefined
       }
     /** One example a line; the label in column `labelColumn` (default: the last). */
     | {
         readonly kind: 'csv'
         readonly file: string
-        readonly testFile?: string
-        readonly labelColumn?: number
-        readonly header?: boolean
+        readonly testFile?: string | undefined
+        readonly labelColumn?: number | undefined
+        readonly header?: boolean | undefined
       }
-    /** Clusters on the unit sphere, centres at least `separation` apart, noise inside `spread`. */
+    /**
+     * Clusters on the unit sphere, centres at least `separation` apart, noise inside `spread`. Each is a class; where
+     * labels are scalar, even ones are −1 and odd ones +1. Needs a `count`; a test part is made if `testCount` is set.
+     */
     | {
         readonly kind: 'clusters'
         readonly dimension: number
@@ -52,7 +55,7 @@ export interface DataSpec {
         readonly separation: number
         readonly spread: number
       }
-    /** Pair-structured data of S_δ (Section 6): pairs of oppositely labelled points at distance `gap`·2·delta. */
+    /** Pair-structured data of S_δ (Section 6) on the unit sphere: oppositely labelled points at distance `gap`·2·delta. */
     | {
         readonly kind: 'pairs'
         readonly dimension: number
@@ -74,6 +77,6 @@ export interface DataSpec {
     | { readonly kind: 'bias'; readonly value: number }
     /** x ↦ (s x, √(1 − s²‖x‖²)), s such that the last coordinate stays ≥ `floor`; data stay in chart coordinates. */
     | { readonly kind: 'lift'; readonly floor: number }
-  /** Scales pixel bytes 0..255 to 0..1 first (IDX and MNIST). Average-pools images by this factor (1: off). */
+  /** Average-pools images by this factor (1: off). Pixel bytes of IDX and MNIST were scaled to 0..1 before. */
   readonly pool: number
 }
