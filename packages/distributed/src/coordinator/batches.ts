@@ -5,7 +5,12 @@ import { openStream, shuffle } from '@saddle/core'
  * e = ⌊t / ⌈n/b⌉⌋ goes through a permutation keyed by (seed, e), b examples a step, the last step of an epoch
  * takes what is left. A function of (seed, t) only, so that a resumed run sees the same batches.
  */
-export function batchAt(step: number, count: number, batch: 'full' | number, seed: number): Int32Array {
+export function batchAt(
+  step: number,
+  count: number,
+  batch: 'full' | number,
+  seed: number,
+): Int32Array {
   if (batch === 'full' || batch >= count) return Int32Array.from({ length: count }, (_, i) => i)
   const perEpoch = Math.ceil(count / batch)
   const epoch = Math.floor(step / perEpoch)

@@ -38,7 +38,9 @@ export async function batchGradient(
   let done = 0
   let windowIndex = 0
   for (let first = 0; first < batch; first += workspace.windowExamples, windowIndex++) {
-    const inWindow = shards.filter(s => s.start >= first && s.start < first + workspace.windowExamples)
+    const inWindow = shards.filter(
+      s => s.start >= first && s.start < first + workspace.windowExamples,
+    )
     window = inWindow.map(s => ({ offset: s.start - first, count: s.stop - s.start }))
     let previous: Promise<void> = Promise.resolve()
     let failed = false
@@ -63,7 +65,8 @@ export async function batchGradient(
           await turn
           replies.push(reply)
           for (const m of workspace.matrices)
-            if (m.form === 'dense') fold(m.sum!, m.staging[ticket]!, windowIndex === 0 && index === 0)
+            if (m.form === 'dense')
+              fold(m.sum!, m.staging[ticket]!, windowIndex === 0 && index === 0)
         } catch (error) {
           failed = true
           throw error

@@ -97,7 +97,9 @@ async function loadComparator(config: Config, parameters: Parameters): Promise<P
   const other = await loadNetwork(dir)
   const same =
     other.parameters.trained.length === parameters.trained.length &&
-    other.parameters.trained.every((m, i) => equalBytes(m.initial.data, parameters.trained[i]!.initial.data))
+    other.parameters.trained.every((m, i) =>
+      equalBytes(m.initial.data, parameters.trained[i]!.initial.data),
+    )
   if (!same)
     throw new SaddleError(
       'CONFIG',

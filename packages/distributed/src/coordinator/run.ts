@@ -81,7 +81,12 @@ export async function executeRun(
         denseBytes,
       })),
     })
-    logger.info('start', { step: run.progress.step, workers: run.workers, backend: backend.name, passedOver })
+    logger.info('start', {
+      step: run.progress.step,
+      workers: run.workers,
+      backend: backend.name,
+      passedOver,
+    })
     const summary = await run.finish()
     logger.info(summary.status, { steps: summary.stepsDone, seconds: summary.seconds })
     emit({ kind: 'done', summary })
@@ -155,7 +160,9 @@ class Run {
       (step, done, total) => this.#emit({ kind: 'shard', step, done, total }),
       (slot, backend) => this.#logger.info('worker ready', { slot, backend }),
     )
-    const metrics = MetricsLog.open(this.#dir, { truncateTo: this.#prepared.checkpoint?.metricsBytes ?? 0 })
+    const metrics = MetricsLog.open(this.#dir, {
+      truncateTo: this.#prepared.checkpoint?.metricsBytes ?? 0,
+    })
     try {
       await using pool = this.#startPool(shards)
       const stopped = await this.#steps(pool, metrics, shards)
@@ -230,7 +237,8 @@ class Run {
       }
     }
     const stopped = this.#stop[0] === 1
-    if (stopped && (saved < this.progress.step || this.#prepared.checkpoint === null)) await this.#save(metrics)
+    if (stopped && (saved < this.progress.step || this.#prepared.checkpoint === null))
+      await this.#save(metrics)
     return stopped
   }
 
@@ -325,6 +333,8 @@ class Run {
 function hashOf({ trained }: Parameters): string {
   const hash = createHash('sha256')
   for (const { weights } of trained)
-    hash.update(new Uint8Array(weights.data.buffer, weights.data.byteOffset, weights.data.byteLength))
+    hash.update(
+      new Uint8Array(weights.data.buffer, weights.data.byteOffset, weights.data.byteLength),
+    )
   return hash.digest('hex')
 }

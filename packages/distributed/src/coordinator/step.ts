@@ -56,7 +56,11 @@ export async function trainStep(context: StepContext, step: number): Promise<Ste
   const loss = total(replies, r => r.losses) / n
   requireFinite(loss, step, order, replies)
   const stepSize = context.stepSize(step)
-  const update = await updateWeights(pool, network, parameters, workspace, { stepSize, radius, window })
+  const update = await updateWeights(pool, network, parameters, workspace, {
+    stepSize,
+    radius,
+    window,
+  })
   const regret = regretOf(replies, update.comparison)
   return {
     step,

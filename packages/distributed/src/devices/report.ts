@@ -10,7 +10,11 @@ export interface DeviceReport {
   readonly available: boolean
   /** Why it is not available. */
   readonly reason: string | null
-  readonly devices: readonly { readonly id: string; readonly name: string; readonly memoryBytes: number | null }[]
+  readonly devices: readonly {
+    readonly id: string
+    readonly name: string
+    readonly memoryBytes: number | null
+  }[]
   /** True for the backend that `auto` takes. */
   readonly preferred: boolean
 }

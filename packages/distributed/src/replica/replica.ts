@@ -1,4 +1,10 @@
-import { type Attack, type Attackable, type AttackSpec, attackFrom, bindNetwork } from '@saddle/attacks'
+import {
+  type Attack,
+  type Attackable,
+  type AttackSpec,
+  attackFrom,
+  bindNetwork,
+} from '@saddle/attacks'
 import {
   accept,
   apply,
@@ -8,11 +14,11 @@ import {
   type Loss,
   lossFrom,
   misclassified,
-  networkFrom,
   type Network,
-  perturbationSetFrom,
+  networkFrom,
   type PerturbationSet,
   type ProposalSums,
+  perturbationSetFrom,
   propose,
 } from '@saddle/core'
 import * as tf from '@tensorflow/tfjs-core'
@@ -59,7 +65,11 @@ export class Replica {
     const examples = workspace.order.subarray(task.start, task.stop)
     return scoped(() => {
       const { x, y } = gather(train, examples)
-      const found = this.#search(task.attack, x, y, { purpose: 'attack', step: task.step, examples })
+      const found = this.#search(task.attack, x, y, {
+        purpose: 'attack',
+        step: task.step,
+        examples,
+      })
       const seen = this.#set.embed(found.point)
       const { outputs, factors } = this.#network.gradientFactors(parameters, seen, f =>
         tf.div(this.#loss.derivative(f, y), task.batch),
@@ -111,7 +121,7 @@ export class Replica {
     const { parameters, workspace, comparator } = this.#setup
     const buffers = workspace.matrices[task.matrix]!
     const matrix = parameters.trained[task.matrix]!
-    const other = comparator?.trained[task.matrix]!.displacement
+    const other = comparator === null ? undefined : comparator.trained[task.matrix]!.displacement
     return scoped(() => {
       const gradient =
         task.shards !== null
@@ -173,10 +183,10 @@ function combineWindow(
     shards.map(({ offset, count }) => {
       const first = offset * rows
       return {
-        signal: tf.tensor2d(
-          signals!.subarray(first + start * count, first + stop * count),
-          [stop - start, count],
-        ),
+        signal: tf.tensor2d(signals!.subarray(first + start * count, first + stop * count), [
+          stop - start,
+          count,
+        ]),
         input: tf.tensor2d(inputs!.subarray(offset * cols, (offset + count) * cols), [count, cols]),
       }
     }),

@@ -1,0 +1,41 @@
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import t from 'tap'
+
+const script = fileURLToPath(new URL('../fixtures/memory.mjs', import.meta.url))
+
+async function residentMiB(width: number, workers: number, steps: number): Promise<number[]> {
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    script,
+    `${width}`,
+    `${workers}`,
+    `${steps}`,
+  ])
+  return JSON.parse(stdout)
+}
+
+t.test('four workers hold the weights once', async t => {
+  const [narrow, wide] = [256, 3072]
+  const small = await residentMiB(narrow, 4, 3)
+  const large = await residentMiB(wide, 4, 3)
+  // W_0, D and W of the m × m layer. A copy of W alone in each worker would add 4/3 of this once more.
+  const held = (3 * 4 * (wide ** 2 - narrow ** 2)) / 2 ** 20
+  const grown = large.at(-1)! - small.at(-1)!
+  t.ok(
+    grown > 0.9 * held,
+    `the wide network is really held: ${grown.toFixed(0)} MiB for ${held.toFixed(0)}`,
+  )
+  t.ok(
+    grown < 1.7 * held,
+    `and held once: ${grown.toFixed(0)} MiB for ${held.toFixed(0)} MiB of weights`,
+  )
+})
+
+t.test('memory stays flat over 200 steps', async t => {
+  const resident = await residentMiB(256, 2, 260)
+  const median = (values: number[]) => values.sort((a, b) => a - b)[values.length >> 1]!
+  const growth = median(resident.slice(-30)) - median(resident.slice(30, 60))
+  // A leak of one shard's activations a step (256 × 4 floats) alone would add 0.8 MiB a worker; of one block of W, 50.
+  t.ok(growth < 24, `grew by ${growth.toFixed(1)} MiB from step 45 to step 245`)
+})
