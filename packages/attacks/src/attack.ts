@@ -61,10 +61,10 @@ export interface Attack {
 
 /** Plain JSON, as in a configuration. */
 export type AttackSpec =
-  | { readonly kind: 'identity'; readonly fosc?: boolean }
-  | { readonly kind: 'uniform'; readonly draws: number; readonly fosc?: boolean }
+  | { readonly kind: 'identity'; readonly fosc?: boolean | undefined }
+  | { readonly kind: 'uniform'; readonly draws: number; readonly fosc?: boolean | undefined }
   /** One step of full radius: the maximiser of the linearised loss. */
-  | { readonly kind: 'fgsm'; readonly fosc?: boolean }
+  | { readonly kind: 'fgsm'; readonly fosc?: boolean | undefined }
   | {
       readonly kind: 'pgd'
       readonly steps: number
@@ -77,5 +77,5 @@ export type AttackSpec =
       readonly objective: 'loss' | 'two-sided'
       /** Keep the iterate with the largest loss (true), or the last one. */
       readonly keepBest: boolean
-      readonly fosc?: boolean
+      readonly fosc?: boolean | undefined
     }

@@ -1,0 +1,28 @@
+import * as tf from '@tensorflow/tfjs-core'
+import type { View } from '../view.js'
+import type { Objective } from './objective.js'
+
+/**
+ * A gradient of f below this size is rounding, not a direction. At symmetric initialisation ∇f is a sum of terms
+ * that cancel exactly in theory and to about 1e-7 in float32; normalising that remainder would amplify it into a
+ * step of full length that differs from device to device. A model whose true gradient is as small changes by less
+ * than float32 resolves over a set of radius 1.
+ */
+const FLAT = 1e-6
+
+/**
+ * The gradient of the objective at `points` in chart coordinates, and the outputs of the same pass. Rows where
+ * ‖∇‖∞ ≤ FLAT · ‖∂(objective)/∂f‖∞ are set to 0, which every step leaves where they are; the comparison is with the
+ * cotangent, so that a saturated loss with a tiny derivative keeps its direction.
+ */
+export function ascentDirection(
+  view: View,
+  points: tf.Tensor2D,
+  objective: Objective,
+): { readonly outputs: tf.Tensor2D; readonly direction: tf.Tensor2D } {
+  const { outputs, gradient } = view.gradient(points, objective)
+  const size = tf.max(tf.abs(gradient), 1, true)
+  const resolution = tf.mul(FLAT, tf.max(tf.abs(objective(outputs)), 1, true))
+  const flat = tf.lessEqual(size, resolution)
+  return { outputs, direction: tf.where(flat, tf.zerosLike(gradient), gradient) }
+}

@@ -1,0 +1,58 @@
+import { assertShape, type Loss, type PerturbationSet, SaddleError } from '@saddle/core'
+import type * as tf from '@tensorflow/tfjs-core'
+import type { Attackable, AttackOptions } from './attack.js'
+
+/**
+ * A model seen from the chart of a perturbation set, with the labels it is attacked for: what all searches share.
+ * Points and gradients are [n, d] in chart coordinates. Call inside `tf.tidy`.
+ */
+export interface View {
+  readonly set: PerturbationSet
+  readonly loss: Loss
+  readonly centres: tf.Tensor2D
+  readonly labels: tf.Tensor1D
+  /** f at chart points: [n, outputs]. */
+  outputs(points: tf.Tensor2D): tf.Tensor2D
+  /** ℓ(f, y) of outputs: [n]. */
+  losses(outputs: tf.Tensor2D): tf.Tensor1D
+  /** f and the gradient of Σ_i ⟨cotangent_i, f(x_i)⟩ in chart coordinates, from one pass. */
+  gradient(
+    points: tf.Tensor2D,
+    cotangent: (outputs: tf.Tensor2D) => tf.Tensor2D,
+  ): { readonly outputs: tf.Tensor2D; readonly gradient: tf.Tensor2D }
+}
+
+/**
+ * @throws SaddleError SHAPE if x, y and the key's examples differ in number, CONFIG if the loss is for another kind
+ * of output than the model's.
+ */
+export function viewOf(
+  model: Attackable,
+  x: tf.Tensor2D,
+  y: tf.Tensor1D,
+  options: AttackOptions,
+): View {
+  const { set, loss, key } = options
+  assertShape('inputs to attack', x.shape, [-1, -1])
+  assertShape('labels', y.shape, [x.shape[0]])
+  assertShape("the key's examples", [key.examples.length], [x.shape[0]])
+  if ((loss.outputs === 'scalar') !== (model.outputs === 1))
+    throw new SaddleError(
+      'CONFIG',
+      `Loss "${loss.name}" takes ${loss.outputs === 'scalar' ? 'one output' : 'an output a class'}, but the ` +
+        `model has ${model.outputs}. Use ${loss.outputs === 'scalar' ? '"cross-entropy"' : 'a scalar loss such as "huber:1"'}.`,
+      { loss: loss.name, outputs: model.outputs },
+    )
+  return {
+    set,
+    loss,
+    centres: x,
+    labels: y,
+    outputs: points => model.forward(set.embed(points)),
+    losses: outputs => loss.value(outputs, y),
+    gradient(points, cotangent) {
+      const { outputs, gradient } = model.inputGradient(set.embed(points), cotangent)
+      return { outputs, gradient: set.pullback(points, gradient) }
+    },
+  }
+}
