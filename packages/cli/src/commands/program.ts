@@ -1,0 +1,51 @@
+import { readFileSync } from 'node:fs'
+import { Command } from 'commander'
+import type { Terminal } from '../terminal.js'
+import { addDevices } from './devices.js'
+import { addExport } from './export.js'
+import { addPlan } from './plan.js'
+import { addResume } from './resume.js'
+import { addTrain } from './train.js'
+
+const EXAMPLES = `
+Examples:
+  saddle train examples/quickstart.yaml          train, watch, get a table and pictures
+  saddle train run.yaml --set descent.steps=500  the same with one setting changed
+  saddle resume runs/quickstart-20260101-120000  go on after a stop, a crash or a power cut
+  saddle plan --epsilon 0.2 --radius 3           what the theorems ask for
+
+Exit codes: 0 done, 1 the run failed, 2 wrong usage or configuration,
+75 stopped on request with a checkpoint (resume it).`
+
+/** The whole command line. Every command prints to `terminal` and throws what goes wrong. */
+export function createProgram(terminal: Terminal): Command {
+  const program = new Command('saddle')
+    .description(
+      'Trains very wide networks against an adversary, and measures what the theory promises.',
+    )
+    .version(version(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'say what a command does')
+    .helpCommand('help [command]', 'say what a command does')
+    .addHelpText('after', EXAMPLES)
+    .exitOverride()
+    .configureOutput({
+      writeOut: text => terminal.out.write(text),
+      writeErr: text => terminal.err.write(text),
+      getOutHelpWidth: () => terminal.out.width ?? 80,
+      getErrHelpWidth: () => terminal.err.width ?? 80,
+      outputError: (text, write) =>
+        write(text.replace(/^error:/, terminal.err.colours.red('error:'))),
+    })
+    .showHelpAfterError('See `saddle --help`, or `saddle help COMMAND`.')
+  addTrain(program, terminal)
+  addResume(program, terminal)
+  addDevices(program, terminal)
+  addExport(program, terminal)
+  addPlan(program, terminal)
+  return program
+}
+
+function version(): string {
+  const file = new URL('../../package.json', import.meta.url)
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version
+}

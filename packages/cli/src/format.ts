@@ -1,0 +1,46 @@
+import type { Config } from '@saddle/distributed'
+
+/** Numbers as people read them in a table or beside a bar. All are short; none is for programs. */
+
+/** A share in 0..1 as `98.8 %`. */
+export function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`
+}
+
+/** A loss or a distance with about four significant digits: 0.0123, 1.234, 0.000012 as 1.20e-5. */
+export function figure(value: number): string {
+  if (!Number.isFinite(value)) return String(value)
+  const size = Math.abs(value)
+  if (size === 0) return '0'
+  if (size < 1e-3 || size >= 1e6) return value.toExponential(2)
+  return value.toFixed(Math.max(0, Math.min(4, 3 - Math.floor(Math.log10(size)))))
+}
+
+/** Seconds as `0:07`, `12:40` or `3:05:00`. */
+export function duration(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds))
+  const two = (n: number) => String(n).padStart(2, '0')
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60]
+  const tail = `${two(whole % 60)}`
+  return hours > 0 ? `${hours}:${two(minutes)}:${tail}` : `${minutes}:${tail}`
+}
+
+/** Bytes in binary units: `3.4 MiB`. */
+export function bytes(count: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
+  const unit = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, count)) / 10))
+  return `${unit === 0 ? count : (count / 1024 ** unit).toFixed(1)} ${units[unit]}`
+}
+
+/** An attack's short name: `identity`, `fgsm`, `uniform-8`, `pgd-20`, `pgd-20x3` with three restarts. */
+export function attackName(attack: Config['attack']): string {
+  switch (attack.kind) {
+    case 'identity':
+    case 'fgsm':
+      return attack.kind
+    case 'uniform':
+      return `uniform-${attack.draws}`
+    case 'pgd':
+      return `pgd-${attack.steps}${attack.restarts > 1 ? `x${attack.restarts}` : ''}`
+  }
+}

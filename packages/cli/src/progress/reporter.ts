@@ -1,0 +1,46 @@
+import type { TrainEvent } from '@saddle/distributed'
+import type { Part } from '../experiment.js'
+import { attackName, bytes } from '../format.js'
+import type { Terminal } from '../terminal.js'
+import { barReporter } from './bar.js'
+import { lineReporter } from './lines.js'
+
+/** Shows people how an experiment is going, on stderr. */
+export interface Reporter {
+  event(part: Part, event: TrainEvent): void
+  /** Something worth a line of its own. */
+  note(text: string): void
+  /** Leaves the terminal as it was; call it whatever happens. */
+  close(): void
+}
+
+/** A bar for a person at a terminal, a line every few seconds for a log, nothing with `quiet`. */
+export function createReporter({ err }: Terminal, quiet: boolean): Reporter {
+  if (quiet) return { event() {}, note() {}, close() {} }
+  return err.interactive ? barReporter(err) : lineReporter(err)
+}
+
+/** What an event says beyond the numbers that a bar shows; null for most. */
+export function remarkOn(part: Part, event: TrainEvent): string | null {
+  switch (event.kind) {
+    case 'start': {
+      const { config, fromStep, workers, backend, passedOver, plan } = event
+      const from = fromStep === 0 ? '' : `, from step ${fromStep}`
+      const title = part.role === 'baseline' ? 'baseline, trained with' : 'trained with'
+      const others = passedOver.map(p => `\n  passed over ${p.name}: ${p.reason}`)
+      const forms = plan.map(
+        p =>
+          `\n  gradients of ${p.matrix} travel ${p.form === 'dense' ? 'dense' : 'as factors'} ` +
+          `(factors ${bytes(p.factorBytes)}, dense ${bytes(p.denseBytes)})`,
+      )
+      return (
+        `${title} ${attackName(config.attack)}: ${config.descent.steps} steps${from}, ` +
+        `${workers} ${workers === 1 ? 'worker' : 'workers'} on ${backend}${others.join('')}${forms.join('')}`
+      )
+    }
+    case 'worker-lost':
+      return `a worker was lost on ${event.task} (${event.reason}); doing it again, attempt ${event.attempt}`
+    default:
+      return null
+  }
+}

@@ -1,0 +1,35 @@
+import { figure } from '../format.js'
+import { COLOURS, drawChart, type Line } from './chart.js'
+import type { Curve } from './curves.js'
+
+/** distance.svg: how far each group of weights went from where it started, against R. */
+export function drawDistance(curves: readonly Curve[]): string {
+  const radius = curves[0]?.summary.radius ?? null
+  const deep = curves.some(c => c.records.some(r => r.distances.length > 1))
+  return drawChart(
+    'Distance from initialisation',
+    deep
+      ? 'each layer h on its own, times √m, so that it compares with R (Section 4)'
+      : 'in the units of R: ‖W − W₀‖_F for two-layer networks, √m times that for a deep layer',
+    [
+      {
+        axis: deep ? '√m ‖W⁽ʰ⁾ − W₀⁽ʰ⁾‖' : '‖W − W₀‖',
+        height: 320,
+        min: 0,
+        lines: curves.flatMap(linesOf),
+        ...(radius === null ? {} : { level: { value: radius, label: `R = ${figure(radius)}` } }),
+      },
+    ],
+  )
+}
+
+/** One line a group; layers of one training differ in colour, those of the baseline are dashed. */
+function linesOf({ name, colour, role, records }: Curve): Line[] {
+  const groups = records[0]?.distances.map(d => d.group) ?? []
+  return groups.map((group, g) => ({
+    name: groups.length === 1 ? name : `${name}: ${group}`,
+    colour: groups.length > 1 ? COLOURS[g % COLOURS.length]! : colour,
+    dashed: role === 'baseline',
+    points: [[0, 0], ...records.map(r => [r.step + 1, r.distances[g]?.distance ?? null] as const)],
+  }))
+}

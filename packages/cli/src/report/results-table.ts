@@ -1,0 +1,81 @@
+import type { Evaluation, RunSummary } from '@saddle/distributed'
+import Table from 'cli-table3'
+import type { ExperimentResult } from '../experiment.js'
+import { attackName, figure, percent } from '../format.js'
+
+/** Rules above and below, two spaces between columns: the style of a printed table, and 78 columns wide. */
+const PRINTED = {
+  top: '─',
+  'top-mid': '─',
+  'top-left': '',
+  'top-right': '',
+  bottom: '─',
+  'bottom-mid': '─',
+  'bottom-left': '',
+  'bottom-right': '',
+  left: '',
+  'left-mid': '',
+  mid: '─',
+  'mid-mid': '─',
+  right: '',
+  'right-mid': '',
+  middle: '  ',
+} as const
+
+/**
+ * The closing table of an experiment: what each network loses and gets right, on clean points and under the
+ * evaluation's attack, how far its weights went against R, and how often the projection acted.
+ *
+ * Columns past the first two are numbers; a part that was not evaluated shows as –.
+ */
+export function resultsTable({ main, baseline }: ExperimentResult): string {
+  const table = new Table({
+    chars: PRINTED,
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
+    colAligns: ['left', 'left', 'right', 'right', 'right', 'right', 'right', 'right'],
+    head: [
+      'trained\nwith',
+      '\non',
+      'clean\nloss',
+      'clean\naccuracy',
+      'robust\nloss',
+      'robust\naccuracy',
+      '‖W−W₀‖\nof R',
+      'projected\nsteps',
+    ],
+  })
+  for (const summary of [baseline, main]) if (summary !== null) table.push(...rowsOf(summary))
+  return table.toString()
+}
+
+function rowsOf(summary: RunSummary): string[][] {
+  const { train, test, worstDistance, radius, projectedShare, attack } = summary
+  const distance =
+    radius === null ? figure(worstDistance) : `${figure(worstDistance)} of ${figure(radius)}`
+  const projected = radius === null ? 'none' : percent(projectedShare)
+  const rows = [[attackName(attack), 'train', ...figures(train), distance, projected]]
+  if (test !== null) rows.push(['', 'test', ...figures(test), '', ''])
+  return rows
+}
+
+function figures(evaluation: Evaluation | null): string[] {
+  if (evaluation === null) return ['–', '–', '–', '–']
+  const { cleanLoss, cleanAccuracy, robustLoss, robustAccuracy } = evaluation
+  return [figure(cleanLoss), percent(cleanAccuracy), figure(robustLoss), percent(robustAccuracy)]
+}
+
+/** What the table's figures are, and what they are not. */
+export function resultsNote({ main, baseline }: ExperimentResult): string {
+  const summary = main ?? baseline
+  if (summary === null || summary.train === null) return 'Stopped before its evaluation.'
+  const { train, test, evaluationAttack, errorBound } = summary
+  const on = [`${train.examples} training`, ...(test === null ? [] : [`${test.examples} test`])]
+  const bound =
+    errorBound === null || errorBound >= 1
+      ? ''
+      : ` A training loss of ${figure(train.robustLoss)} under it allows at most ${percent(errorBound)} errors.`
+  return (
+    `Robust: under ${attackName(evaluationAttack)}, on ${on.join(' and ')} examples. ` +
+    `It is an upper bound of the true robust accuracy: a stronger attack may find more.${bound}`
+  )
+}

@@ -1,0 +1,15 @@
+import type { ConfigInput, RunSummary, TrainEvent } from '@saddle/distributed'
+
+/** What the command needs of `@saddle/distributed` to train: a seam, so that its logic is tested without training. */
+export interface Trainer {
+  train(config: ConfigInput, options: TrainerOptions & { out: string }): Promise<RunSummary>
+  resume(dir: string, options: TrainerOptions): Promise<RunSummary>
+}
+
+export interface TrainerOptions {
+  readonly workers?: number
+  /** What relative paths in the configuration are relative to. */
+  readonly directory?: string
+  readonly signal?: AbortSignal
+  readonly onEvent?: (event: TrainEvent) => void
+}
