@@ -4,7 +4,7 @@ import type { DataSpec } from './dataset.js'
 import { distance, normalise, randomTangent, randomUnit, turn } from './directions.js'
 import type { Examples, Source } from './examples.js'
 
-export type ClustersSpec = Extract<DataSpec['source'], { kind: 'clusters' }>
+type ClustersSpec = Extract<DataSpec['source'], { kind: 'clusters' }>
 
 /**
  * Clusters on the unit sphere. Example i belongs to cluster k = i mod clusters and is its centre c_k turned by θ

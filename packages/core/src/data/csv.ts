@@ -4,7 +4,7 @@ import { classNames, type Examples } from './examples.js'
 import { type DataFile, readBytes } from './file.js'
 
 /** Where the label is and whether the first line names the columns. */
-export interface CsvLayout {
+interface CsvLayout {
   /** 0-based; default: the last column. */
   readonly labelColumn?: number | undefined
   readonly header?: boolean | undefined

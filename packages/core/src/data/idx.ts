@@ -8,7 +8,7 @@ import { assertLength, type DataFile, readBytes } from './file.js'
  *
  *   0, 0, type code, rank r | r sizes, 4 bytes each | elements, last index fastest
  */
-export interface IdxArray {
+interface IdxArray {
   readonly kind: ElementKind
   readonly shape: readonly number[]
   readonly values: Numbers
@@ -28,7 +28,7 @@ const kinds: Readonly<Record<number, ElementKind>> = {
  *
  * @throws SaddleError DATA, naming the file, if its magic number or its length is wrong.
  */
-export function parseIdx(bytes: Uint8Array, file: string): IdxArray {
+function parseIdx(bytes: Uint8Array, file: string): IdxArray {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const kind = kinds[bytes[2] ?? 0]
   const rank = bytes[3] ?? 0

@@ -16,7 +16,7 @@ import { assertLength, type DataFile, readBytes } from './file.js'
  *
  * The header is a Python dictionary: descr (byte order, kind, bytes an element), fortran_order, shape.
  */
-export interface NpyArray {
+interface NpyArray {
   readonly shape: readonly number[]
   /** Row-major, whatever the file's order. */
   readonly values: Numbers
@@ -29,7 +29,7 @@ const MAGIC = '\x93NUMPY'
  *
  * @throws SaddleError DATA, naming the file, if it is damaged or holds anything else.
  */
-export function parseNpy(bytes: Uint8Array, file: string): NpyArray {
+function parseNpy(bytes: Uint8Array, file: string): NpyArray {
   const text = (from: number, to: number) =>
     Buffer.from(bytes.subarray(from, to)).toString('latin1')
   const magic = text(0, 6)

@@ -4,7 +4,7 @@ import type { DataSpec } from './dataset.js'
 import { distance, randomTangent, randomUnit, turn } from './directions.js'
 import type { Examples, Source } from './examples.js'
 
-export type PairsSpec = Extract<DataSpec['source'], { kind: 'pairs' }>
+type PairsSpec = Extract<DataSpec['source'], { kind: 'pairs' }>
 
 /**
  * Pair-structured data of S_δ (Section 6: all points more than 2δ apart), on the unit sphere. Examples 2p and 2p + 1
