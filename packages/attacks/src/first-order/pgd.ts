@@ -59,7 +59,7 @@ export function pgd(options: PgdOptions = {}): Attack {
         for (let restart = 0; restart < spec.restarts; restart++) {
           for (const objective of objectives) {
             best = advanced(best, holder => {
-              const start = startOf(spec, view, attack.key, restart)
+              const start = tidied(() => startOf(spec, view, attack.key, restart))
               const end = search(spec, view, objective, start, { beforeStep, afterStep })
               return better(holder, judged ? judge(view, end) : unopposed(end))
             })
