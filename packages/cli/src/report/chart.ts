@@ -24,7 +24,8 @@ export const COLOURS = ['#0072b2', '#009e73', '#cc79a7', '#56b4e9', '#e69f00'] a
 export const BASELINE = '#d55e00'
 const INK = '#222222'
 const FAINT = '#dddddd'
-const FONT = 'Helvetica, Arial, "DejaVu Sans", sans-serif'
+// No quotes: ECharts puts the name into an attribute unescaped.
+const FONT = 'Helvetica, Arial, DejaVu Sans, sans-serif'
 
 export const WIDTH = 860
 const LEFT = 84
@@ -60,10 +61,16 @@ export interface Panel {
 }
 
 /**
- * Panels above each other as one SVG, `WIDTH` wide, with a title, a legend of all named lines, and one axis of steps.
+ * Panels above each other as one SVG, `WIDTH` wide, with a title, a legend of all named lines (equal names share an entry), and
+ * one axis of steps from 0 to `steps`.
  * Nothing moves and nothing is fetched: the picture can be read, printed and kept.
  */
-export function drawChart(title: string, subtitle: string, panels: readonly Panel[]): string {
+export function drawChart(
+  title: string,
+  subtitle: string,
+  steps: number,
+  panels: readonly Panel[],
+): string {
   const tops = panels.map((_, i) => TOP + sum(panels.slice(0, i).map(p => p.height + GAP)))
   const height = tops.at(-1)! + panels.at(-1)!.height + BOTTOM
   const chart = init(null, null, { renderer: 'svg', ssr: true, width: WIDTH, height })
@@ -83,8 +90,11 @@ export function drawChart(title: string, subtitle: string, panels: readonly Pane
     legend: {
       left: LEFT - 5,
       top: 58,
-      itemGap: 18,
-      itemWidth: 22,
+      // Widths of text are estimated here; a reader's font may be wider.
+      itemGap: 30,
+      itemWidth: 20,
+      itemHeight: 4,
+      icon: 'rect',
       textStyle: { fontSize: 12.5, color: INK, fontFamily: FONT },
       data: [...new Set(panels.flatMap(p => p.lines.map(l => l.name)))],
     },
@@ -94,7 +104,7 @@ export function drawChart(title: string, subtitle: string, panels: readonly Pane
       top: tops[i]!,
       height: panel.height,
     })),
-    xAxis: panels.map((_, i) => xAxis(i, i === panels.length - 1, lastStep(panels))),
+    xAxis: panels.map((_, i) => xAxis(i, i === panels.length - 1, Math.max(1, steps))),
     yAxis: panels.map(yAxis),
     series: panels.flatMap((panel, i) => panel.lines.map((line, j) => series(panel, line, i, j))),
   } satisfies ComposeOption<LineSeriesOption>)
@@ -140,6 +150,7 @@ function yAxis(panel: Panel, index: number): object {
     },
     splitLine: { lineStyle: { color: FAINT } },
     splitNumber: 4,
+    ...(panel.max === 1 ? { interval: 0.25 } : { boundaryGap: [0, '8%'] }),
   }
 }
 
@@ -175,10 +186,6 @@ function markLine({ value, label }: { value: number; label: string }): object {
     label: { formatter: label, position: 'insideEndTop', fontSize: 13, color: INK },
     data: [{ yAxis: value }],
   }
-}
-
-function lastStep(panels: readonly Panel[]): number {
-  return Math.max(1, ...panels.flatMap(p => p.lines.map(l => l.points.at(-1)?.[0] ?? 0)))
 }
 
 function round(value: number): number {

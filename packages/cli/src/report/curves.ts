@@ -20,3 +20,8 @@ export function curveOf(
   const name = `trained with ${attackName(summary.attack)}`
   return { role, summary, records, name, colour: role === 'main' ? COLOURS[0] : BASELINE }
 }
+
+/** The steps that a picture of these trainings spans. */
+export function stepsOf(curves: readonly Curve[]): number {
+  return Math.max(...curves.map(c => c.summary.stepsDone))
+}

@@ -1,6 +1,6 @@
 import { attackName } from '../format.js'
 import { drawChart, type Line } from './chart.js'
-import type { Curve } from './curves.js'
+import { type Curve, stepsOf } from './curves.js'
 
 /** A range of values wider than this factor is drawn on a logarithmic axis. */
 const WIDE = 8
@@ -12,9 +12,15 @@ const WIDE = 8
 export function drawLoss(curves: readonly Curve[]): string {
   const losses = curves.flatMap(c => c.records.map(r => r.loss)).filter(loss => loss > 0)
   const log = losses.length > 0 && extreme(losses, Math.max) > WIDE * extreme(losses, Math.min)
+  const evaluated = curves.find(c => c.summary.train !== null)?.summary
+  const dots =
+    evaluated === undefined
+      ? ''
+      : `; dots: trained, then under ${attackName(evaluated.evaluationAttack)}`
   return drawChart(
     'Loss and accuracy at the attacked points',
-    'each training against its own attack A, on the examples of the step; identity: the clean points',
+    `lines: at the points of the attack trained with, identity being the clean points${dots}`,
+    stepsOf(curves),
     [
       {
         axis: 'L_A(W_t)',
@@ -48,11 +54,11 @@ export function drawLoss(curves: readonly Curve[]): string {
 
 /** Accuracy on the training examples after the last step, under the evaluation's attack. */
 function finalDot({ name, colour, summary }: Curve): Line[] {
-  const { train, stepsDone, evaluationAttack } = summary
+  const { train, stepsDone } = summary
   if (train === null) return []
   return [
     {
-      name: `${name}, then attacked by ${attackName(evaluationAttack)}`,
+      name,
       colour,
       dots: true,
       points: [[stepsDone, train.robustAccuracy]],

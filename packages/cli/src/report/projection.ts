@@ -1,7 +1,7 @@
 import type { StepRecord } from '@saddle/distributed'
 import { percent } from '../format.js'
 import { drawChart, type Line, type Point } from './chart.js'
-import type { Curve } from './curves.js'
+import { type Curve, stepsOf } from './curves.js'
 
 /**
  * projection.svg: by how much the projection onto B(R) shortened W − W₀ in each step (its worst group), and the share
@@ -15,6 +15,7 @@ export function drawProjection(curves: readonly Curve[]): string {
     radius === null
       ? 'R is not set: the weights are never projected'
       : `acted on ${percent(projectedShare)} of the steps of the network ${main.name}`,
+    stepsOf(curves),
     [
       {
         axis: 'shortened by',
