@@ -1,0 +1,400 @@
+import '@tensorflow/tfjs'
+import {
+  allocateMatrix,
+  type Network,
+  type NetworkSpec,
+  networkFrom,
+  rowBlocks,
+  twoLayerNetwork,
+  useBackend,
+} from '@saddle/core'
+import * as tf from '@tensorflow/tfjs-core'
+import t from 'tap'
+import {
+  normals,
+  perceptronAt,
+  perturb,
+  reference,
+  scoped,
+  tensorReference,
+  weightsOf,
+} from './reference.js'
+
+const N = 5
+const INPUTS = 4
+const WIDTH = 10
+
+/** Every network × activation × output count, small. */
+const SPECS: NetworkSpec[] = [1, 3].flatMap(outputs => [
+  ...(['paper', 'mirrored', 'subtract'] as const).flatMap(init =>
+    (['folded', 'dense'] as const).flatMap(first =>
+      [1, 2, 3].map(
+        depth =>
+          ({
+            family: 'deep',
+            activation: 'relu',
+            inputs: INPUTS,
+            width: WIDTH,
+            depth,
+            outputs,
+            init,
+            first,
+          }) as const,
+      ),
+    ),
+  ),
+  ...[
+    'relu',
+    'gs:0.5',
+    'softplus:2',
+    'tanh',
+    'erf',
+    'gelu',
+    'silu',
+    'sincos',
+    'quadratic-relu',
+  ].map(
+    activation =>
+      ({
+        family: 'two-layer',
+        activation,
+        inputs: INPUTS,
+        width: WIDTH,
+        depth: 1,
+        outputs,
+        init: 'symmetric',
+      }) as const,
+  ),
+])
+
+const describe = ({ family, activation, init, first, depth, outputs }: NetworkSpec) =>
+  [family, activation, init, first, `H=${depth}`, `c=${outputs}`].filter(Boolean).join(' ')
+
+/** A network away from its start, examples, and fixed cotangents. */
+function setUp(spec: NetworkSpec) {
+  const network = networkFrom(spec)
+  const parameters = network.initialise(7)
+  perturb(parameters, 11, 0.3)
+  const x = normals(N * spec.inputs, 3, 1 / Math.sqrt(spec.inputs))
+  const c = normals(N * spec.outputs, 5)
+  return { network, parameters, x, c }
+}
+
+/** Float32 sums of some ten terms each, through up to four layers: relative to the largest entry. */
+const TOLERANCE = 5e-6
+
+function worst(got: ArrayLike<number>, wanted: ArrayLike<number>): number {
+  if (got.length !== wanted.length) return Number.POSITIVE_INFINITY
+  let size = 1
+  let error = 0
+  for (let i = 0; i < got.length; i++) {
+    size = Math.max(size, Math.abs(wanted[i]!))
+    const gap = Math.abs(got[i]! - wanted[i]!)
+    error = Math.max(error, Number.isNaN(gap) ? Number.POSITIVE_INFINITY : gap)
+  }
+  return error / size
+}
+
+/** signal · input of every factor, as plain arrays. */
+function passesOf(
+  network: Network,
+  parameters: ReturnType<Network['initialise']>,
+  x: Float32Array,
+  c: Float32Array,
+) {
+  const n = x.length / network.spec.inputs
+  return scoped(() => {
+    const points = tf.tensor2d(x, [n, network.spec.inputs])
+    const cotangent = () => tf.tensor2d(c, [n, network.spec.outputs])
+    const towardsInput = network.inputGradient(parameters, points, cotangent)
+    const towardsWeights = network.gradientFactors(parameters, points, cotangent)
+    return {
+      outputs: network.forward(parameters, points).dataSync(),
+      outputsBeside: [towardsInput.outputs.dataSync(), towardsWeights.outputs.dataSync()],
+      inputGradient: towardsInput.gradient.dataSync(),
+      names: towardsWeights.factors.map(({ name }) => name),
+      weightGradients: towardsWeights.factors.map(({ signal, input }) =>
+        tf.matMul(signal, input).dataSync(),
+      ),
+    }
+  })
+}
+
+for (const backend of ['cpu', 'wasm']) {
+  t.test(`on ${backend} the passes equal tf.grad`, async t => {
+    for (const spec of SPECS) {
+      const { network, parameters, x, c } = setUp(spec)
+      await useBackend('cpu')
+      const wanted = scoped(() => {
+        const weights = parameters.trained.map(({ weights: { rows, cols, data } }) =>
+          tf.tensor2d(Float32Array.from(data), [rows, cols]),
+        )
+        const f = tensorReference(network, parameters)
+        const weighted = (...all: tf.Tensor[]) =>
+          tf.sum(
+            tf.mul(f(all.slice(0, -1), all.at(-1)!), tf.tensor2d(c, [N, spec.outputs])),
+          ) as tf.Scalar
+        const points = tf.tensor2d(x, [N, spec.inputs])
+        const gradients = tf
+          .grads(weighted)([...weights, points])
+          .map(g => g.dataSync())
+        return { outputs: f(weights, points).dataSync(), gradients }
+      })
+      await useBackend(backend)
+      const got = passesOf(network, parameters, x, c)
+      const errors = {
+        forward: worst(got.outputs, wanted.outputs),
+        beside: Math.max(...got.outputsBeside.map(f => worst(f, wanted.outputs))),
+        input: worst(got.inputGradient, wanted.gradients.at(-1)!),
+        weights: Math.max(...got.weightGradients.map((g, i) => worst(g, wanted.gradients[i]!))),
+      }
+      t.ok(
+        Object.values(errors).every(e => e < TOLERANCE),
+        `${describe(spec)}: ${JSON.stringify(errors)}`,
+      )
+      t.same(
+        got.names,
+        parameters.trained.map(({ name }) => name),
+      )
+    }
+  })
+}
+
+t.test('the passes equal central differences in float64', async t => {
+  await useBackend('wasm')
+  // Away from kinks f is piecewise smooth: h = 1e-6 leaves truncation h² and rounding 1e-16/h = 1e-10, both far
+  // below the float32 errors of the passes. No pre-activation of these seeds is within 1e-5 of a kink.
+  const h = 1e-6
+  for (const spec of SPECS) {
+    const { network, parameters, x, c } = setUp(spec)
+    const got = passesOf(network, parameters, x, c)
+    const weights = weightsOf(parameters)
+    const points = Array.from({ length: N }, (_, i) =>
+      Float64Array.from(x.subarray(i * spec.inputs, (i + 1) * spec.inputs)),
+    )
+    const objective = (i: number) =>
+      reference(network, parameters, weights, points[i]!).reduce(
+        (sum, f, k) => sum + f * c[i * spec.outputs + k]!,
+        0,
+      )
+    const total = () => points.reduce((sum, _, i) => sum + objective(i), 0)
+    const difference = (data: Float64Array, j: number, f: () => number) => {
+      const kept = data[j]!
+      data[j] = kept + h
+      const above = f()
+      data[j] = kept - h
+      const below = f()
+      data[j] = kept
+      return (above - below) / (2 * h)
+    }
+    const outputs = points.flatMap(point => reference(network, parameters, weights, point))
+    t.ok(worst(got.outputs, outputs) < TOLERANCE, `${describe(spec)}: forward`)
+
+    const inInput = points.flatMap((point, i) =>
+      Array.from(point, (_, j) => difference(point, j, () => objective(i))),
+    )
+    const inputError = worst(got.inputGradient, inInput)
+    t.ok(inputError < TOLERANCE, `${describe(spec)}: input gradient, ${inputError}`)
+
+    parameters.trained.forEach(({ name }, layer) => {
+      const { data } = weights[name]!
+      const inWeights = Array.from(data, (_, j) => difference(data, j, total))
+      const error = worst(got.weightGradients[layer]!, inWeights)
+      t.ok(error < TOLERANCE, `${describe(spec)}: gradient of ${name}, ${error}`)
+    })
+  }
+})
+
+/** Shapes that the wasm backend reads in several blocks of rows, with a short last one. */
+const BLOCKED: NetworkSpec[] = [1, 2].flatMap(outputs => [
+  { ...SPECS[0]!, inputs: 3, width: 900, depth: 1, first: 'dense', outputs },
+  { ...SPECS[0]!, inputs: 3, width: 900, depth: 2, init: 'mirrored', outputs },
+  { ...SPECS.at(-1)!, activation: 'gs:0.5', inputs: 16384, width: 80, outputs },
+])
+
+t.test('many blocks give what one block gives', async t => {
+  for (const spec of BLOCKED) {
+    const { network, parameters, x, c } = setUp(spec)
+    const { rows, cols } = parameters.trained.at(-1)!.weights
+    t.ok(rowBlocks(rows, cols).length > 1, 'more than one block')
+    await useBackend('cpu')
+    const one = passesOf(network, parameters, x, c)
+    await useBackend('wasm')
+    const many = passesOf(network, parameters, x, c)
+    // sums of up to 16384 terms in another order
+    const close = 3e-5
+    t.ok(worst(many.outputs, one.outputs) < close, `${describe(spec)}: forward`)
+    t.ok(worst(many.inputGradient, one.inputGradient) < close, `${describe(spec)}: input gradient`)
+    many.weightGradients.forEach((g, i) => {
+      t.ok(worst(g, one.weightGradients[i]!) < close, `${describe(spec)}: ${many.names[i]}`)
+    })
+  }
+})
+
+for (const backend of ['cpu', 'wasm'])
+  t.test(`on ${backend} f and its input gradient are 0 to the last bit at the start`, async t => {
+    await useBackend(backend)
+    const zeroAtStart = SPECS.filter(
+      ({ init }) => init !== 'paper',
+    )
+    const odd: NetworkSpec[] = [
+      { ...SPECS.at(-1)!, inputs: 3, width: 2, activation: 'tanh' },
+      { ...SPECS.at(-1)!, inputs: 33000, width: 40, activation: 'relu' },
+      { ...SPECS[0]!, inputs: 5, width: 33, depth: 3, init: 'mirrored' },
+      { ...SPECS[0]!, inputs: 9, width: 900, depth: 2, init: 'subtract' },
+    ]
+    const blocked = BLOCKED.filter(({ init, outputs }) => init !== 'paper' && outputs === 2)
+    for (const spec of [...zeroAtStart, ...odd, ...blocked]) {
+      const network = networkFrom(spec)
+      const parameters = network.initialise(2)
+      const x = normals(3 * spec.inputs, 1, 1 / Math.sqrt(spec.inputs))
+      const { outputs, outputsBeside, inputGradient } = passesOf(
+        network,
+        parameters,
+        x,
+        normals(3 * spec.outputs, 4),
+      )
+      const all = [outputs, ...outputsBeside, inputGradient].flatMap(v => [...v])
+      t.ok(all.length > 0 && all.every(v => v === 0), describe(spec))
+    }
+  })
+
+t.test('the first layer of a mirrored or subtracted net has a gradient at the start', async t => {
+  await useBackend('cpu')
+  for (const init of ['mirrored', 'subtract'] as const) {
+    const network = networkFrom({ ...SPECS[0]!, depth: 3, init })
+    const { weightGradients } = passesOf(
+      network,
+      network.initialise(1),
+      normals(N * INPUTS, 1),
+      normals(N, 2),
+    )
+    for (const gradient of weightGradients) t.ok(gradient.some(v => Math.abs(v) > 1e-3))
+  }
+})
+
+t.test('equation (1) is positively homogeneous: f(W, c x) = c f(W, x)', async t => {
+  await useBackend('cpu')
+  const { network, parameters, x } = setUp({ ...SPECS[0]!, depth: 3 })
+  const [one, four] = scoped(() => {
+    const points = tf.tensor2d(x, [N, INPUTS])
+    return [points, tf.mul(points, 4)].map(p =>
+      network.forward(parameters, p as tf.Tensor2D).dataSync(),
+    )
+  })
+  t.same(
+    four,
+    one!.map(v => 4 * v),
+    'to the last bit for a power of 2',
+  )
+})
+
+t.test('the cotangent sees the outputs of its own pass', async t => {
+  await useBackend('wasm')
+  for (const outputs of [1, 3]) {
+    const { network, parameters, x } = setUp({ ...SPECS[0]!, depth: 2, outputs })
+    const seen: Float32Array[] = []
+    scoped(() => {
+      const points = tf.tensor2d(x, [N, INPUTS])
+      const look = (f: tf.Tensor2D) => {
+        seen.push(Float32Array.from(f.dataSync()))
+        return tf.onesLike(f)
+      }
+      const a = network.inputGradient(parameters, points, look).outputs.dataSync()
+      const b = network.gradientFactors(parameters, points, look).outputs.dataSync()
+      t.same(seen, [a, b])
+    })
+  }
+})
+
+t.test('toPerceptron computes the same function', async t => {
+  await useBackend('wasm')
+  for (const spec of SPECS) {
+    const { network, parameters, x } = setUp(spec)
+    const perceptron = network.toPerceptron(parameters)
+    t.equal(perceptron.activation, spec.activation)
+    t.same(
+      perceptron.layers.map(({ name }) => name),
+      [...Array.from({ length: spec.depth }, (_, h) => `layers.${h + 1}.weight`), 'output.weight'],
+    )
+    const copies = ['mirrored', 'subtract'].includes(spec.init) ? 2 : 1
+    const hidden = copies * WIDTH
+    t.same(
+      perceptron.layers.map(({ rows, cols, data }) => [rows, cols, data.length]),
+      perceptron.layers.map((_, h) => {
+        const [out, into] = [
+          h === spec.depth ? spec.outputs : hidden,
+          h === 0 ? spec.inputs : hidden,
+        ]
+        return [out, into, out * into]
+      }),
+    )
+    const wanted = scoped(() =>
+      network.forward(parameters, tf.tensor2d(x, [N, spec.inputs])).dataSync(),
+    )
+    const got = Array.from({ length: N }, (_, i) =>
+      perceptronAt(
+        perceptron,
+        network.activation.scalar.value,
+        Float64Array.from(x.subarray(i * spec.inputs, (i + 1) * spec.inputs)),
+      ),
+    ).flat()
+    t.ok(worst(got, wanted) < TOLERANCE, `${describe(spec)}: ${worst(got, wanted)}`)
+  }
+})
+
+t.test('the passes leave no tensors behind but those they return', async t => {
+  for (const backend of ['cpu', 'wasm']) {
+    await useBackend(backend)
+    for (const spec of [...SPECS, ...BLOCKED.slice(0, 2)]) {
+      const { network, parameters, x } = setUp(spec)
+      const points = tf.tensor2d(x, [N, spec.inputs])
+      const ones = (f: tf.Tensor2D) => tf.onesLike(f)
+      const before = tf.memory().numTensors
+      const f = network.forward(parameters, points)
+      const a = network.inputGradient(parameters, points, ones)
+      const b = network.gradientFactors(parameters, points, ones)
+      const returned = 1 + 2 + 1 + 2 * b.factors.length
+      t.equal(tf.memory().numTensors - before, returned, describe(spec))
+      tf.dispose([f, a.outputs, a.gradient, b.outputs])
+      for (const { signal, input } of b.factors) tf.dispose([signal, input])
+      t.equal(tf.memory().numTensors, before)
+      t.ok(!points.isDisposed, 'x still belongs to the caller')
+      points.dispose()
+    }
+  }
+})
+
+t.test('memory inside a pass does not grow with the number of blocks', async t => {
+  await useBackend('wasm')
+  const held = [48, 160].map(width => {
+    const network = twoLayerNetwork({ inputs: 33000, width })
+    const parameters = network.initialise(1)
+    return scoped(() => {
+      const x = tf.ones([1, 33000]) as tf.Tensor2D
+      let inside = 0
+      network.inputGradient(parameters, x, f => {
+        inside = tf.memory().numTensors
+        return tf.onesLike(f)
+      })
+      return inside
+    })
+  })
+  t.equal(held[1], held[0], '10 blocks hold as many tensors as 3')
+})
+
+t.test('what does not fit the network is refused', async t => {
+  await useBackend('cpu')
+  const { network, parameters, x } = setUp({ ...SPECS[0]!, outputs: 3 })
+  const points = tf.tensor2d(x, [N, INPUTS])
+  t.throws(() => network.forward(parameters, tf.ones([2, INPUTS + 1])), { code: 'SHAPE' })
+  for (const pass of ['inputGradient', 'gradientFactors'] as const)
+    t.throws(() => network[pass](parameters, points, () => tf.ones([N, 1])), { code: 'SHAPE' })
+  const others = networkFrom(SPECS.at(-1)!).initialise(1)
+  t.throws(() => network.forward(others, points), { code: 'SHAPE', message: /layers\.1/ })
+  const { trained } = parameters
+  t.throws(() => network.forward({ trained, frozen: { a: allocateMatrix(1, 1) } }, points), {
+    code: 'SHAPE',
+    message: /output/,
+  })
+})
