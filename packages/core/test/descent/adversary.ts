@@ -45,7 +45,7 @@ export const fastGradient = (
   })
 
 /** What one step of training measured. */
-export interface TrainedStep {
+interface TrainedStep {
   /** L_A(W_t). */
   readonly loss: number
   readonly measures: StepMeasures
