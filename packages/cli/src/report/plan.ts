@@ -24,7 +24,7 @@ export function describePlan(plan: TheoremPlan, { out }: Terminal): string {
   return `${[
     bold(TITLES[plan.theorem]),
     `for ${given.join(', ')}`,
-    'so that min over t < T of L_A(W_t) ≤ L_*(W†) + ε for every attack A and every W† in B(R):',
+    'asks for this, so that min over t < T of L_A(W_t) ≤ L_*(W†) + ε, for every attack A and W† in B(R):',
     '',
     ...lines,
   ].join('\n')}\n`
