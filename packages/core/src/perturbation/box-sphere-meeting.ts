@@ -6,12 +6,12 @@ import type { MeetingRadius, Pair } from './compatibility.js'
  *
  *   max |a − b| ≤ 2δ   and   (least norm in the intersection) ≤ 1 ≤ (greatest norm in it),
  *
- * for d ≥ 2, since a box is connected. The sets grow with δ, so bisection finds where they begin to meet, to the
- * last bits of float64.
+ * for d ≥ 2, since a box is connected. The sets grow with δ, so bisection finds where they begin to meet.
  */
 export const boxSphereMeeting: MeetingRadius = (pair, bound) => {
   let above = Math.min(bound, 2)
   if (!meet(pair, above)) return Number.POSITIVE_INFINITY
+  if (meet(pair, 0)) return 0
   let below = 0
   for (;;) {
     const middle = (below + above) / 2
@@ -20,6 +20,9 @@ export const boxSphereMeeting: MeetingRadius = (pair, bound) => {
     else below = middle
   }
 }
+
+/** What float32 leaves of norm² = 1; on the side of calling sets that barely miss each other incompatible. */
+const SLACK = 1e-6
 
 function meet({ inputs, dimension, a, b }: Pair, radius: number): boolean {
   let least2 = 0
@@ -34,5 +37,5 @@ function meet({ inputs, dimension, a, b }: Pair, radius: number): boolean {
     least2 += nearest * nearest
     greatest2 += Math.max(lo * lo, hi * hi)
   }
-  return least2 <= 1 && greatest2 >= 1
+  return least2 <= 1 + SLACK && greatest2 >= 1 - SLACK
 }

@@ -62,18 +62,40 @@ export const ballReach: Reach = {
 
 /** Meeting radius of sets around centres at l2 distance ‖a − b‖₂. */
 export function euclideanMeeting({ distanceAt, radiusAt }: Reach): MeetingRadius {
-  return ({ inputs, dimension, a, b }, bound) => {
+  return (pair, bound) => {
     const limit = distanceAt(bound) ** 2 * (1 + 1e-12)
-    let sum = 0
-    for (let j = 0; j < dimension; ) {
-      for (const stop = Math.min(dimension, j + 16); j < stop; j++) {
-        const difference = inputs[a + j]! - inputs[b + j]!
-        sum += difference * difference
-      }
-      if (sum > limit) return Number.POSITIVE_INFINITY
-    }
-    return radiusAt(Math.sqrt(sum))
+    const sum = squaredDistance(pair, limit)
+    return sum > limit ? Number.POSITIVE_INFINITY : radiusAt(Math.sqrt(sum))
   }
+}
+
+/** Coordinates between two looks at the limit; a multiple of 4. */
+const STRIDE = 32
+
+/** ‖a − b‖², or a part of it that exceeds `limit`. Four sums side by side: one alone waits for its own additions. */
+function squaredDistance({ inputs, dimension, a, b }: Pair, limit: number): number {
+  let sum = 0
+  let j = 0
+  while (j + STRIDE <= dimension && sum <= limit) {
+    let s0 = 0
+    let s1 = 0
+    let s2 = 0
+    let s3 = 0
+    for (const stop = j + STRIDE; j < stop; j += 4) {
+      const d0 = inputs[a + j]! - inputs[b + j]!
+      const d1 = inputs[a + j + 1]! - inputs[b + j + 1]!
+      const d2 = inputs[a + j + 2]! - inputs[b + j + 2]!
+      const d3 = inputs[a + j + 3]! - inputs[b + j + 3]!
+      s0 += d0 * d0
+      s1 += d1 * d1
+      s2 += d2 * d2
+      s3 += d3 * d3
+    }
+    sum += s0 + s1 + (s2 + s3)
+  }
+  if (sum > limit) return sum
+  for (; j < dimension; j++) sum += (inputs[a + j]! - inputs[b + j]!) ** 2
+  return sum
 }
 
 /** Meeting radius of balls around centres at distance max_j |a_j − b_j|. */
