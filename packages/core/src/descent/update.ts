@@ -121,19 +121,22 @@ function proposePlain(update: Update): ProposalSums {
 
 function comparePlain(update: Update, comparator: Float32Array): ComparisonSums {
   const { displacement, gradient, stepSize } = update
-  const sums = { inner: 0, distanceSquared: 0, proposedSquared: 0, comparatorSquared: 0 }
+  let inner = 0
+  let distanceSquared = 0
+  let proposedSquared = 0
+  let comparatorSquared = 0
   for (let i = 0; i < comparator.length; i++) {
     const d = displacement[i]!
     const g = gradient[i]!
     const c = comparator[i]!
     const before = d - c
     const after = Math.fround(d - stepSize * g) - c
-    sums.inner += g * before
-    sums.distanceSquared += before * before
-    sums.proposedSquared += after * after
-    sums.comparatorSquared += c * c
+    inner += g * before
+    distanceSquared += before * before
+    proposedSquared += after * after
+    comparatorSquared += c * c
   }
-  return sums
+  return { inner, distanceSquared, proposedSquared, comparatorSquared }
 }
 
 /** Z' = Z − α G and its image Z' M; ⟨X, Y⟩ = Σ X∘(Y M), which is the Frobenius product of X Aᵀ and Y Aᵀ. */

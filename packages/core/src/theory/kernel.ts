@@ -69,7 +69,11 @@ export function deepKernel(depth: number): Kernel {
 }
 
 /** The Gram matrix K(x_i, x_j) of points [n, d], row-major: [n, n]. n²/2 values. */
-export function kernelMatrix(kernel: Kernel, points: ArrayLike<number>, dimension: number) {
+export function kernelMatrix(
+  kernel: Kernel,
+  points: ArrayLike<number>,
+  dimension: number,
+): Float64Array {
   const rows = pointRows(points, dimension)
   const n = rows.length
   const gram = new Float64Array(n * n)
