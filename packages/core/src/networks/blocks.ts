@@ -28,11 +28,3 @@ export function eachRowBlockTogether(
     eachRowBlockTogether(sameRows, others => visit([block, ...others], start, stop))
   })
 }
-
-/** sum + part, or `part` where there is no sum yet. Frees both operands: a sum over blocks holds one tensor. */
-export function addTo(sum: tf.Tensor2D | undefined, part: tf.Tensor2D): tf.Tensor2D {
-  if (sum === undefined) return part
-  const next: tf.Tensor2D = tf.add(sum, part)
-  tf.dispose([sum, part])
-  return next
-}

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { addTo, eachRowBlockTogether, rowsOf, tensorOf } from './blocks.js'
+import { addTo } from '../tensors/matrix.js'
+import { eachRowBlockTogether, rowsOf, tensorOf } from './blocks.js'
 import { liftCotangent, type OpenLayout, signedSum } from './branches.js'
 import type { Cotangent } from './network.js'
 

@@ -62,9 +62,11 @@ export function eachRowBlock(
 /** W X for X: [cols, n]; returns [rows, n]. Both operands untransposed: 2·rows·cols·n flops. Call inside tf.tidy. */
 export function timesMatrix(w: Matrix, x: tf.Tensor2D): tf.Tensor2D {
   assertShape('right operand of W X', x.shape, [w.cols, -1])
-  const blocks: tf.Tensor2D[] = []
-  eachRowBlock(w, block => blocks.push(tf.matMul(block, x)))
-  return blocks.length === 1 ? blocks[0]! : tf.concat2d(blocks, 0)
+  return tf.tidy(() => {
+    const blocks: tf.Tensor2D[] = []
+    eachRowBlock(w, block => blocks.push(tf.matMul(block, x)))
+    return blocks.length === 1 ? blocks[0]! : tf.concat2d(blocks, 0)
+  })
 }
 
 /** P W for P: [n, rows]; returns [n, cols], summed over blocks in row order. Call inside tf.tidy. */
@@ -73,11 +75,21 @@ export function matrixTimes(p: tf.Tensor2D, w: Matrix): tf.Tensor2D {
   const n = p.shape[0]
   let sum: tf.Tensor2D | undefined
   eachRowBlock(w, (block, start, stop) => {
-    const columns = stop - start === w.rows ? p : tf.slice2d(p, [0, start], [n, stop - start])
-    const product: tf.Tensor2D = tf.matMul(columns, block)
-    sum = sum === undefined ? product : tf.add(sum, product)
+    const product: tf.Tensor2D = tf.tidy(() => {
+      const columns = stop - start === w.rows ? p : tf.slice2d(p, [0, start], [n, stop - start])
+      return tf.matMul(columns, block)
+    })
+    sum = addTo(sum, product)
   })
   return sum!
+}
+
+/** sum + part, or `part` where there is no sum yet. Frees both operands: a sum over blocks holds one tensor. */
+export function addTo(sum: tf.Tensor2D | undefined, part: tf.Tensor2D): tf.Tensor2D {
+  if (sum === undefined) return part
+  const next: tf.Tensor2D = tf.add(sum, part)
+  tf.dispose([sum, part])
+  return next
 }
 
 /** Copies a tensor [rows, cols] into the matrix. */
