@@ -21,8 +21,8 @@ import type { ComparisonSums, ProposalSums } from './sums.js'
  */
 
 /**
- * First phase. Costs one pass over the rows; for a folded matrix two products with M more (five with a comparator),
- * 2·rows·cols² flops each.
+ * First phase. Costs one pass over the rows, and another with a comparator; for a folded matrix two products with M
+ * more (five with a comparator), 2·rows·cols² flops each.
  *
  * @param gradient [stop − start, cols]: rows of ∇L_A in W (in Z for a folded matrix: signal · input). Not disposed of.
  * @param stepSize α > 0.
