@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { dataSchema } from './data-schema.js'
 
 /**
  * The whole configuration of a run: defaults, units and descriptions in one place. The JSON Schema for editors and
@@ -6,77 +7,6 @@ import { z } from 'zod'
  */
 
 const positiveInt = z.int().positive()
-const classesOfSource = z.array(z.union([z.int().nonnegative(), z.string()])).min(2)
-
-const mnist = z.strictObject({ kind: z.literal('mnist') })
-const idx = z.strictObject({
-  kind: z.literal('idx'),
-  images: z
-    .string()
-    .describe('IDX file of images (ubyte, rank 3) or vectors (rank 2); .gz is read too'),
-  labels: z.string().describe('IDX file of labels (ubyte, rank 1)'),
-  testImages: z.string().optional(),
-  testLabels: z.string().optional(),
-})
-const npy = z.strictObject({
-  kind: z.literal('npy'),
-  inputs: z.string().describe('NumPy .npy file, [n, d] or [n, …], float or integer'),
-  labels: z.string().describe('NumPy .npy file, [n]'),
-  testInputs: z.string().optional(),
-  testLabels: z.string().optional(),
-})
-const csv = z.strictObject({
-  kind: z.literal('csv'),
-  file: z.string(),
-  testFile: z.string().optional(),
-  labelColumn: z.int().optional().describe('0-based; default: the last column'),
-  header: z.boolean().optional().describe('true if the first line names the columns'),
-})
-const clusters = z.strictObject({
-  kind: z.literal('clusters'),
-  dimension: z.int().min(2),
-  clusters: z.int().min(2).default(2),
-  separation: z
-    .number()
-    .positive()
-    .describe('least distance between two cluster centres on the unit sphere'),
-  spread: z.number().nonnegative().describe('largest distance of a point from its centre'),
-})
-const pairs = z.strictObject({
-  kind: z.literal('pairs'),
-  dimension: z.int().min(2),
-  delta: z.number().positive().describe('δ of S_δ: all points are more than 2δ apart'),
-  gap: z.number().gt(1).default(1.1).describe('distance inside a pair, in units of 2δ'),
-})
-
-const dataSchema = z
-  .strictObject({
-    source: z
-      .discriminatedUnion('kind', [mnist, idx, npy, csv, clusters, pairs])
-      .default({ kind: 'mnist' }),
-    classes: classesOfSource
-      .nullable()
-      .default(null)
-      .describe('source classes to keep; with labels: scalar the first becomes −1, the second +1'),
-    labels: z
-      .enum(['scalar', 'classes'])
-      .default('scalar')
-      .describe('scalar: two classes as ±1, one output; classes: c outputs'),
-    count: positiveInt.nullable().default(null).describe('training examples; null takes all'),
-    testCount: positiveInt.nullable().default(null).describe('test examples; null takes all'),
-    sphere: z
-      .discriminatedUnion('kind', [
-        z.strictObject({ kind: z.literal('none') }),
-        z.strictObject({ kind: z.literal('normalise') }),
-        z.strictObject({ kind: z.literal('bias'), value: z.number().positive().default(0.5) }),
-        z.strictObject({ kind: z.literal('lift'), floor: z.number().gt(0).lt(1).default(0.5) }),
-      ])
-      .default({ kind: 'normalise' })
-      .describe('how inputs get onto the unit sphere, where the paper has them'),
-    pool: positiveInt.default(1).describe('average-pool images by this factor first'),
-  })
-  .describe('the examples')
-
 const networkSchema = z
   .strictObject({
     family: z
@@ -93,31 +23,40 @@ const networkSchema = z
       ),
     init: z
       .enum(['paper', 'mirrored', 'subtract', 'symmetric'])
-      .optional()
+      .exactOptional()
       .describe(
         'deep: paper (default), mirrored or subtract (f = 0 at the start); two-layer: symmetric',
       ),
     first: z
       .enum(['folded', 'dense'])
-      .optional()
+      .exactOptional()
       .describe('deep: folded (default) holds B = W⁽¹⁾A; dense holds W⁽¹⁾, the slow reference'),
   })
   .describe('the network')
 
 const fosc = z
   .boolean()
-  .optional()
+  .exactOptional()
   .describe('report the first-order stationarity gap of every point')
 const attackSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('identity'), fosc }),
-  z.strictObject({ kind: z.literal('uniform'), draws: positiveInt.default(1), fosc }),
+  z.strictObject({
+    kind: z.literal('uniform'),
+    draws: positiveInt.default(1).describe('random points; the one of largest loss is kept'),
+    fosc,
+  }),
   z.strictObject({ kind: z.literal('fgsm'), fosc }),
   z.strictObject({
     kind: z.literal('pgd'),
-    steps: positiveInt.default(10),
+    steps: positiveInt.default(10).describe('gradient steps a search'),
     stepSize: z.number().positive().default(0.25).describe('in units of the radius'),
-    restarts: positiveInt.default(1),
-    start: z.enum(['clean', 'uniform', 'border', 'clean-first']).default('uniform'),
+    restarts: positiveInt.default(1).describe('searches; the point of largest loss is kept'),
+    start: z
+      .enum(['clean', 'uniform', 'border', 'clean-first'])
+      .default('uniform')
+      .describe(
+        'clean: at x; uniform, border: a random point inside B(x), on its border; clean-first: x, then uniform',
+      ),
     objective: z
       .enum(['loss', 'two-sided'])
       .default('loss')
@@ -132,19 +71,19 @@ const stepSizeSchema = z.union([
   z.literal('theory').describe('0.7/(mH) for deep, 1/C1² for two-layer: safe for 1-smooth losses'),
   z.strictObject({
     kind: z.literal('piecewise'),
-    values: z.array(z.number().positive()).min(1),
-    boundaries: z.array(positiveInt).describe('steps at which the next value starts'),
+    values: z.array(z.number().positive()).min(1).describe('α, one more than boundaries'),
+    boundaries: z.array(positiveInt).describe('steps at which the next value starts, ascending'),
   }),
   z.strictObject({
     kind: z.literal('cosine'),
-    from: z.number().positive(),
-    to: z.number().nonnegative().default(0),
+    from: z.number().positive().describe('α at step 0'),
+    to: z.number().nonnegative().default(0).describe('α that the last step comes close to'),
   }),
 ])
 
 const descentSchema = z
   .strictObject({
-    steps: positiveInt.describe('T'),
+    steps: positiveInt.describe('T, steps of descent'),
     stepSize: stepSizeSchema.default('theory').describe('α, or a schedule, or theory'),
     radius: z
       .number()
@@ -163,8 +102,13 @@ const descentSchema = z
 
 export const configSchema = z
   .strictObject({
-    name: z.string().default('run'),
-    seed: z.int().min(0).max(Number.MAX_SAFE_INTEGER).default(0),
+    name: z.string().default('run').describe('shown in reports; part of the default run folder'),
+    seed: z
+      .int()
+      .min(0)
+      .max(Number.MAX_SAFE_INTEGER)
+      .default(0)
+      .describe('the key of all randomness: equal configurations give equal bits'),
     data: dataSchema,
     network: networkSchema,
     loss: z
@@ -175,16 +119,11 @@ export const configSchema = z
       ),
     perturbation: z
       .strictObject({
-        kind: z.enum([
-          'l2',
-          'linf',
-          'box-l2',
-          'box-linf',
-          'cap',
-          'box-sphere',
-          'lift-l2',
-          'lift-linf',
-        ]),
+        kind: z
+          .enum(['l2', 'linf', 'box-l2', 'box-linf', 'cap', 'box-sphere', 'lift-l2', 'lift-linf'])
+          .describe(
+            'l2, linf: balls; box-: inside [0,1]^d too; cap, box-sphere: l2, l∞ ball on the sphere; lift-: balls in the chart of sphere lift',
+          ),
         radius: z.number().nonnegative().describe('δ, in the units of the inputs'),
         allowIncompatible: z
           .boolean()
@@ -206,7 +145,8 @@ export const configSchema = z
           .default(false)
           .describe('also train the same network with the identity attack and report it beside'),
       })
-      .prefault({}),
+      .prefault({})
+      .describe('what is measured after training'),
     monitor: z
       .strictObject({
         comparator: z
@@ -217,13 +157,15 @@ export const configSchema = z
             'run folder whose final weights are W† of the regret monitor (C1–C4); null: off',
           ),
       })
-      .prefault({}),
+      .prefault({})
+      .describe('what is watched while training'),
     checkpoints: z
       .strictObject({
         every: positiveInt.default(25).describe('steps between checkpoints'),
         keep: positiveInt.default(2).describe('checkpoints kept; the last one always is'),
       })
-      .prefault({}),
+      .prefault({})
+      .describe('what is kept on disk, to resume from'),
     compute: z
       .strictObject({
         backend: z.string().default('auto').describe('auto, wasm, cpu, …; see `saddle devices`'),
@@ -245,7 +187,8 @@ export const configSchema = z
           .default(3)
           .describe('times a shard is done again after its worker died'),
       })
-      .prefault({}),
+      .prefault({})
+      .describe('what computes; workers and retries change no bit of the result'),
   })
   .describe('A Saddle run')
 

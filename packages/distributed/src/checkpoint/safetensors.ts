@@ -1,0 +1,183 @@
+import { createHash } from 'node:crypto'
+import { type FileHandle, open } from 'node:fs/promises'
+import { SaddleError } from '@saddle/core'
+import {
+  BYTES_OF,
+  type Dtype,
+  damaged,
+  decodeHeader,
+  encodeHeader,
+  type Header,
+  headerLength,
+  type TensorEntry,
+} from './safetensors-header.js'
+
+/** Element types by their array. */
+export type TensorData = Float32Array | Float64Array | Int32Array
+
+export interface SafeTensor {
+  readonly name: string
+  readonly shape: readonly number[]
+  /** Row-major. */
+  readonly data: TensorData
+}
+
+/** What a file is known by. */
+export interface FileRecord {
+  readonly bytes: number
+  /** Hex. */
+  readonly sha256: string
+}
+
+/** Bytes copied, hashed and written at a time. */
+const CHUNK = 1 << 23
+
+/**
+ * Writes tensors as one safetensors file, which Python, Rust and browsers read. Data are streamed chunk by chunk:
+ * no second copy of them is made. They must not change until the promise resolves.
+ *
+ * @param handle open for writing at its start; null writes nothing and only measures and hashes
+ * @returns length and SHA-256 of exactly the bytes that were written
+ * @throws SaddleError SHAPE if a shape does not fit its data, or a name occurs twice
+ */
+export async function writeSafetensors(
+  handle: FileHandle | null,
+  tensors: readonly SafeTensor[],
+  metadata: Readonly<Record<string, string>> = {},
+): Promise<FileRecord> {
+  const header = layOut(tensors, metadata)
+  const byName = new Map(tensors.map(tensor => [tensor.name, tensor]))
+  const hash = createHash('sha256')
+  let bytes = 0
+  const put = async (chunk: Uint8Array) => {
+    hash.update(chunk)
+    if (handle !== null) await writeAll(handle, chunk)
+    bytes += chunk.length
+  }
+  await put(encodeHeader(header))
+  const room = Buffer.allocUnsafe(Math.min(CHUNK, header.entries.at(-1)?.end ?? 0))
+  for (const { name } of header.entries) {
+    const { data } = byName.get(name)!
+    const whole = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+    for (let at = 0; at < whole.length; at += CHUNK) {
+      // A copy of our own: what is hashed is what is written, and no shared memory reaches the file system.
+      const chunk = room.subarray(0, Math.min(CHUNK, whole.length - at))
+      chunk.set(whole.subarray(at, at + chunk.length))
+      await put(chunk)
+    }
+  }
+  return { bytes, sha256: hash.digest('hex') }
+}
+
+/**
+ * Reads a safetensors file whole.
+ *
+ * @throws SaddleError CHECKPOINT if it cannot be read, is cut short, or its header does not fit its data
+ */
+export async function readSafetensors(
+  file: string,
+): Promise<{ tensors: Map<string, SafeTensor>; metadata: Readonly<Record<string, string>> }> {
+  const handle = await open(file, 'r').catch((error: Error) => {
+    throw damaged(file, `it cannot be opened (${error.message})`)
+  })
+  try {
+    const { size } = await handle.stat()
+    const length = headerLength(file, await readExactly(handle, file, 0, Math.min(8, size)), size)
+    const json = await readExactly(handle, file, 8, length)
+    const { entries, metadata } = decodeHeader(file, json, size - 8 - length)
+    const tensors = new Map<string, SafeTensor>()
+    for (const entry of entries)
+      tensors.set(entry.name, await readTensor(handle, file, entry, 8 + length))
+    return { tensors, metadata }
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Tensors one after the other, those of the largest elements first, so that each is aligned. */
+function layOut(
+  tensors: readonly SafeTensor[],
+  metadata: Readonly<Record<string, string>>,
+): Header {
+  const sizes = tensors.map(tensor => ({ ...tensor, dtype: dtypeOf(tensor.data) }))
+  sizes.sort((a, b) => BYTES_OF[b.dtype] - BYTES_OF[a.dtype])
+  let position = 0
+  const entries = sizes.map(({ name, shape, data, dtype }): TensorEntry => {
+    if (shape.reduce((a, b) => a * b, 1) !== data.length)
+      throw new SaddleError(
+        'SHAPE',
+        `Tensor "${name}": expected ${data.length} elements, got shape [${shape}].`,
+        { name, shape, length: data.length },
+      )
+    const begin = position
+    position += data.byteLength
+    return { name, dtype, shape, begin, end: position }
+  })
+  const names = new Set(['__metadata__', ...entries.map(({ name }) => name)])
+  if (names.size !== entries.length + 1)
+    throw new SaddleError(
+      'SHAPE',
+      'Tensors of one file need names that differ, not "__metadata__".',
+    )
+  return { metadata, entries }
+}
+
+function dtypeOf(data: TensorData): Dtype {
+  if (data instanceof Float32Array) return 'F32'
+  return data instanceof Float64Array ? 'F64' : 'I32'
+}
+
+async function readTensor(
+  handle: FileHandle,
+  file: string,
+  { name, dtype, shape, begin, end }: TensorEntry,
+  dataStart: number,
+): Promise<SafeTensor> {
+  const bytes = new ArrayBuffer(end - begin)
+  for (let at = 0; at < bytes.byteLength; at += CHUNK) {
+    const part = new Uint8Array(bytes, at, Math.min(CHUNK, bytes.byteLength - at))
+    await fill(handle, file, dataStart + begin + at, part)
+  }
+  const data =
+    dtype === 'F32'
+      ? new Float32Array(bytes)
+      : dtype === 'F64'
+        ? new Float64Array(bytes)
+        : new Int32Array(bytes)
+  return { name, shape, data }
+}
+
+async function readExactly(
+  handle: FileHandle,
+  file: string,
+  position: number,
+  length: number,
+): Promise<Buffer> {
+  const bytes = Buffer.alloc(length)
+  await fill(handle, file, position, bytes)
+  return bytes
+}
+
+/** Fills `bytes` from `position` on; a read may return less than it was asked for. */
+async function fill(
+  handle: FileHandle,
+  file: string,
+  position: number,
+  bytes: Uint8Array,
+): Promise<void> {
+  let done = 0
+  while (done < bytes.length) {
+    const { bytesRead } = await handle.read(bytes, done, bytes.length - done, position + done)
+    if (bytesRead === 0) throw damaged(file, `it ends at byte ${position + done}`)
+    done += bytesRead
+  }
+}
+
+/** A write may take less than it was given, too. */
+async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+  let done = 0
+  while (done < bytes.length) {
+    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done)
+    done += bytesWritten
+  }
+}

@@ -1,0 +1,190 @@
+import { activationFrom, lossFrom, SaddleError } from '@saddle/core'
+import { type Problem, show } from './problems.js'
+import type { Config } from './schema.js'
+
+/** What a schema cannot say: settings that must fit each other. Data are not looked at. */
+export function crossCheck(config: Config): Problem[] {
+  return [
+    ...checkNetwork(config),
+    ...checkLabels(config),
+    ...checkLoss(config),
+    ...checkSphere(config),
+    ...checkAttacks(config),
+    ...checkDescent(config),
+    ...checkTestFiles(config),
+  ]
+}
+
+/** Inits of each family; the first is its default. */
+export const INITS = {
+  deep: ['paper', 'mirrored', 'subtract'],
+  'two-layer': ['symmetric'],
+} as const satisfies Record<Config['network']['family'], readonly string[]>
+
+function checkNetwork({ network }: Config): Problem[] {
+  const { family, width, depth, activation, init, first } = network
+  const inits: readonly string[] = INITS[family]
+  const twoLayer = family === 'two-layer'
+  const named = problemOfName('network.activation', () => activationFrom(activation))
+  return [
+    ...need(
+      !twoLayer || width % 2 === 0,
+      'network.width',
+      'an even number for family two-layer, whose neurons come in pairs',
+      width,
+    ),
+    ...need(!twoLayer || depth === 1, 'network.depth', '1 for family two-layer', depth),
+    ...need(
+      init === undefined || inits.includes(init),
+      'network.init',
+      `${inits.join(' | ')} for family ${family}`,
+      init,
+    ),
+    ...need(
+      !twoLayer || first === undefined,
+      'network.first',
+      'nothing for family two-layer, which has one trained matrix',
+      first,
+    ),
+    ...named,
+    ...need(
+      twoLayer || named.length > 0 || activation === 'relu',
+      'network.activation',
+      'relu for family deep, as in the paper',
+      activation,
+    ),
+  ]
+}
+
+function checkLabels({ data }: Config): Problem[] {
+  const { classes, labels, source } = data
+  const doubled = classes?.find((name, i) =>
+    classes.some((other, j) => j < i && String(other) === String(name)),
+  )
+  const count =
+    classes?.length ??
+    (source.kind === 'clusters' ? source.clusters : source.kind === 'mnist' ? 10 : 2)
+  return [
+    ...need(doubled === undefined, 'data.classes', 'every class once', classes),
+    ...need(
+      labels !== 'scalar' || count === 2,
+      'data.classes',
+      `exactly two classes for labels: scalar (or set data.labels: classes)`,
+      classes ?? `null, which takes all ${count} classes of ${source.kind}`,
+    ),
+  ]
+}
+
+function checkLoss({ data, loss }: Config): Problem[] {
+  const wrong = problemOfName('loss', () => lossFrom(loss))
+  if (wrong.length > 0) return wrong
+  const expected =
+    data.labels === 'scalar'
+      ? 'a loss of scalar outputs, such as huber:1, for data.labels: scalar'
+      : 'cross-entropy for data.labels: classes'
+  return need(lossFrom(loss).outputs === data.labels, 'loss', expected, loss)
+}
+
+function checkSphere({ data, perturbation }: Config): Problem[] {
+  const { kind } = perturbation
+  const sphere = data.sphere.kind
+  const lifted = kind === 'lift-l2' || kind === 'lift-linf'
+  const onSphere = kind === 'cap' || kind === 'box-sphere'
+  return [
+    ...need(
+      !lifted || sphere === 'lift',
+      'data.sphere.kind',
+      `lift for perturbation.kind: ${kind}`,
+      sphere,
+    ),
+    ...need(
+      lifted || sphere !== 'lift',
+      'perturbation.kind',
+      'lift-l2 | lift-linf for data.sphere.kind: lift',
+      kind,
+    ),
+    ...need(
+      !onSphere || sphere === 'normalise' || sphere === 'bias' || sphere === 'lift',
+      'data.sphere.kind',
+      `normalise | bias for perturbation.kind: ${kind}, a set on the sphere`,
+      sphere,
+    ),
+  ]
+}
+
+function checkAttacks({ data, attack, evaluation }: Config): Problem[] {
+  const named = { attack, 'evaluation.attack': evaluation.attack }
+  return Object.entries(named).flatMap(([path, spec]) =>
+    need(
+      data.labels === 'scalar' || spec.kind !== 'pgd' || spec.objective === 'loss',
+      `${path}.objective`,
+      'loss for data.labels: classes (two-sided is for scalar outputs)',
+      'two-sided',
+    ),
+  )
+}
+
+function checkDescent({ data, descent }: Config): Problem[] {
+  const { batch, stepSize } = descent
+  const { count } = data
+  const problems = need(
+    batch === 'full' || count === null || batch <= count,
+    'descent.batch',
+    `at most data.count = ${count}, or full`,
+    batch,
+  )
+  if (typeof stepSize !== 'object' || stepSize.kind !== 'piecewise') return problems
+  const { values, boundaries } = stepSize
+  const ascending = boundaries.every((b, i) => i === 0 || boundaries[i - 1]! < b)
+  return [
+    ...problems,
+    ...need(ascending, 'descent.stepSize.boundaries', 'ascending steps', boundaries),
+    ...need(
+      values.length === boundaries.length + 1,
+      'descent.stepSize.values',
+      `one value more than boundaries, i.e. ${boundaries.length + 1}`,
+      values,
+    ),
+  ]
+}
+
+/** Test inputs and test labels come together. */
+function checkTestFiles({ data: { source } }: Config): Problem[] {
+  const files: readonly (readonly [string, string | undefined])[] =
+    source.kind === 'idx'
+      ? [
+          ['testImages', source.testImages],
+          ['testLabels', source.testLabels],
+        ]
+      : source.kind === 'npy'
+        ? [
+            ['testInputs', source.testInputs],
+            ['testLabels', source.testLabels],
+          ]
+        : []
+  const missing = files.filter(([, file]) => file === undefined)
+  if (missing.length !== 1) return []
+  const [key] = missing[0]!
+  return need(
+    false,
+    `data.source.${key}`,
+    'a file, since the other half of the test part is given',
+    undefined,
+  )
+}
+
+function need(holds: boolean, path: string, expected: string, got: unknown): Problem[] {
+  return holds ? [] : [{ path, expected, got: typeof got === 'string' ? got : show(got) }]
+}
+
+/** Core's tables know the names; their error, `Wrong KIND "NAME": reason. Expected …`, says which there are. */
+function problemOfName(path: string, look: () => unknown): Problem[] {
+  try {
+    look()
+    return []
+  } catch (error) {
+    if (!(error instanceof SaddleError)) throw error
+    const [wrong = '', expected = 'a known name'] = error.message.split('. Expected ')
+    return [{ path, expected: expected.replace(/\.$/, ''), got: wrong.replace(/^Wrong \w+ /, '') }]
+  }
+}

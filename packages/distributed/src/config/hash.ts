@@ -1,0 +1,32 @@
+import { createHash } from 'node:crypto'
+import { withoutFiles } from './files.js'
+import type { Config } from './schema.js'
+
+/**
+ * SHA-256 over what decides the weights, as hex: two configurations of one hash train the same bits on the same
+ * data. Left out are the name, how many workers there are and how often they may die, when checkpoints are
+ * written, the evaluation, and the paths of data files (their contents have a hash of their own). The backend
+ * stays in: it decides the last bits.
+ */
+export function configHash(config: Config): string {
+  const deciding = {
+    ...without(config, ['name', 'checkpoints', 'evaluation']),
+    data: { ...config.data, source: withoutFiles(config.data.source) },
+    compute: without(config.compute, ['workers', 'retries']),
+  }
+  return createHash('sha256').update(canonicalJson(deciding)).digest('hex')
+}
+
+function without(value: object, keys: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(value).filter(([key]) => !keys.includes(key)))
+}
+
+/** JSON with sorted keys: equal values give equal text. */
+function canonicalJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
+  const entries = Object.entries(value)
+    .filter(([, v]) => v !== undefined)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+  return `{${entries.map(([k, v]) => `${JSON.stringify(k)}:${canonicalJson(v)}`).join(',')}}`
+}
