@@ -26,7 +26,7 @@ export function erf(x: number): number {
  * erfc(x) = 1 − erf(x), float64. For x ≥ 2 by Laplace's continued fraction (Abramowitz and Stegun 7.1.14), to a
  * relative 1e-13; so tails keep their digits down to the smallest float64.
  */
-export function erfc(x: number): number {
+function erfc(x: number): number {
   if (x < SERIES_BELOW) return 1 - erf(x)
   let fraction = x
   for (let n = 60; n >= 1; n--) fraction = x + n / 2 / fraction

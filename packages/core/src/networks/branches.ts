@@ -36,7 +36,10 @@ export interface Branch {
 
 /** A branch with its matrices at hand. */
 export interface OpenBranch {
-  readonly branch: Branch
+  readonly sign: 1 | -1
+  readonly trained: boolean
+  /** Of W_1 … W_H. */
+  readonly names: readonly string[]
   /** W_1 … W_H */
   readonly layers: readonly Matrix[]
 }
@@ -54,9 +57,11 @@ export interface OpenLayout {
 /** @throws SaddleError SHAPE if the parameters are of another network. */
 export function openLayout(layout: Layout, parameters: Parameters): OpenLayout {
   const byName = new Map(parameters.trained.map(matrix => [matrix.name, matrix]))
-  const branches = layout.branches.map(branch => ({
-    branch,
-    layers: branch.layers.map(name => (byName.get(name) ?? missing(name))[branch.reads]),
+  const branches = layout.branches.map(({ sign, reads, layers }) => ({
+    sign,
+    trained: reads === 'weights',
+    names: layers,
+    layers: layers.map(name => (byName.get(name) ?? missing(name))[reads]),
   }))
   const { output = missing('output'), input = null } = parameters.frozen
   return { layout, branches, output, input }
@@ -76,7 +81,7 @@ export function signedSum(
 ): tf.Tensor2D {
   let sum = tensors[0]!
   for (let b = 1; b < tensors.length; b++)
-    sum = branches[b]!.branch.sign > 0 ? tf.add(sum, tensors[b]!) : tf.sub(sum, tensors[b]!)
+    sum = branches[b]!.sign > 0 ? tf.add(sum, tensors[b]!) : tf.sub(sum, tensors[b]!)
   return sum as tf.Tensor2D
 }
 

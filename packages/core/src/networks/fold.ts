@@ -71,14 +71,23 @@ function inputFactor(m: number, d: number, seed: number): Factor {
   return { rows: m, cols: d, data, upper: false }
 }
 
-/** gᵀ F, float64. */
+/** gᵀ F, float64: four rows of F at a time, which spares three of four passes over the sums. */
 function rowTimes(g: Float64Array | Float32Array, f: Factor): Float64Array {
   const { rows, cols, data, upper } = f
   const out = new Float64Array(cols)
-  for (let k = 0; k < rows; k++) {
-    const gk = g[k]!
-    for (let j = upper ? k : 0; j < cols; j++) out[j] = out[j]! + gk * data[k * cols + j]!
+  const whole = rows - (rows % 4)
+  for (let k = 0; k < whole; k += 4) {
+    const [g0, g1, g2, g3] = [g[k]!, g[k + 1]!, g[k + 2]!, g[k + 3]!]
+    for (let j = upper ? k : 0, p = k * cols + j; j < cols; j++, p++)
+      out[j] =
+        out[j]! +
+        g0 * data[p]! +
+        g1 * data[p + cols]! +
+        g2 * data[p + 2 * cols]! +
+        g3 * data[p + 3 * cols]!
   }
+  for (let k = whole; k < rows; k++)
+    for (let j = upper ? k : 0; j < cols; j++) out[j] = out[j]! + g[k]! * data[k * cols + j]!
   return out
 }
 

@@ -12,10 +12,11 @@ import type { Matrix } from '../tensors/matrix.js'
  * recomputed from `initial` and `displacement`, never accumulated into.
  */
 export interface TrainedMatrix {
+  /** `layers.h` for W⁽ʰ⁾; `layers.h+` and `layers.h-` where there are two copies (mirrored) or halves (two-layer). */
   readonly name: string
   /** W, or B of a folded layer: what the passes read. [rows, cols] */
   readonly weights: Matrix
-  /** W_0 or B_0. [rows, cols] */
+  /** W_0 or B_0. [rows, cols]. Never written to: copies that start alike share its memory. */
   readonly initial: Matrix
   /** D or Z. [rows, cols] */
   readonly displacement: Matrix
@@ -26,7 +27,10 @@ export interface TrainedMatrix {
 /** Everything a network holds, in shared memory; can be posted to a worker as it is. */
 export interface Parameters {
   readonly trained: readonly TrainedMatrix[]
-  /** Frozen matrices by name: `output` ([width, outputs]: a), and `input` ([width, inputs]: A) of the dense form. */
+  /**
+   * Frozen matrices by name: `output` ([width, outputs]: a; [width/2, outputs] for `two-layer`, whose pairs share it up
+   * to the sign), and `input` ([width, inputs]: A) of the dense form.
+   */
   readonly frozen: Readonly<Record<string, Matrix>>
 }
 

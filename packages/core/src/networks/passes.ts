@@ -73,8 +73,8 @@ export function gradientFactors(
     const tops = climbs.map(({ inputs }) => inputs.at(-1)!)
     const { outputs, signals } = topSignals(net, tops, checked(cotangent))
     const factors = net.branches.flatMap((branch, b) => {
-      if (branch.branch.reads === 'initial') return []
-      const top = branch.branch.sign > 0 ? signals[b]! : tf.neg(signals[b]!)
+      if (!branch.trained) return []
+      const top = branch.sign > 0 ? signals[b]! : tf.neg(signals[b]!)
       return branchFactors(branch, climbs[b]!, top, x, net.input === null)
     })
     const order = new Map(parameters.trained.map(({ name }, i) => [name, i]))
@@ -139,7 +139,7 @@ function branchFactors(
     ? signalsBelow(branch, kept, matrixTimes(tf.transpose(top), branch.layers.at(-1)!))
     : []
   const signals = [...below.map((signal): tf.Tensor2D => tf.transpose(signal)), top]
-  return branch.branch.layers.map((name, h) => ({
+  return branch.names.map((name, h) => ({
     name,
     signal: signals[h]!,
     input: h === 0 && firstIsX ? tf.clone(x) : tf.transpose(kept.inputs[h]!),

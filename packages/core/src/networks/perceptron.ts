@@ -59,8 +59,8 @@ function outputRows({ layout, branches, output }: OpenLayout): Plain {
   const { rows: m, cols: outputs, data: a } = output
   const width = branches.length * m
   const data = new Float32Array(outputs * width)
-  branches.forEach(({ branch }, b) => {
-    const factor = layout.scale * branch.sign
+  branches.forEach(({ sign }, b) => {
+    const factor = layout.scale * sign
     for (let r = 0; r < m; r++)
       for (let k = 0; k < outputs; k++) data[k * width + b * m + r] = factor * a[r * outputs + k]!
   })
