@@ -6,6 +6,42 @@ export { activationFrom } from './activations/by-name.js'
 // data
 export type { DataSpec, DataSplit, Dataset } from './data/dataset.js'
 export { loadData } from './data/load.js'
+// descent
+export { type BallScales, ballScales, type GroupDistance } from './descent/ball.js'
+export {
+  compareOutputs,
+  type OutputComparison,
+  regretTerms,
+  sumOutputComparisons,
+} from './descent/comparison.js'
+export { combineFactors } from './descent/factors.js'
+export {
+  checkRegret,
+  initialRegret,
+  type RegretChecks,
+  type RegretReport,
+  type RegretState,
+  type RegretStep,
+  type RegretTerms,
+  reportRegret,
+  updateRegret,
+} from './descent/regret.js'
+export { type StepSize, stepSizeAt, theoryStepSize } from './descent/schedule.js'
+export {
+  type Displacements,
+  projectedStep,
+  restoreWeights,
+  type StepMeasures,
+} from './descent/step.js'
+export {
+  type ComparisonSums,
+  compareStep,
+  type ProposalSums,
+  projectedSquared,
+  type StepComparison,
+  sumProposals,
+} from './descent/sums.js'
+export { accept, apply, propose, restore } from './descent/update.js'
 export {
   assertShape,
   type ErrorCode,
@@ -74,42 +110,7 @@ export {
   timesMatrix,
   writeMatrix,
 } from './tensors/matrix.js'
-// descent
-export { type BallScales, ballScales, type GroupDistance } from './descent/ball.js'
-export {
-  compareOutputs,
-  type OutputComparison,
-  regretTerms,
-  sumOutputComparisons,
-} from './descent/comparison.js'
-export { combineFactors } from './descent/factors.js'
-export {
-  checkRegret,
-  initialRegret,
-  type RegretChecks,
-  type RegretReport,
-  type RegretState,
-  type RegretStep,
-  type RegretTerms,
-  reportRegret,
-  updateRegret,
-} from './descent/regret.js'
-export { type StepSize, stepSizeAt, theoryStepSize } from './descent/schedule.js'
-export {
-  type Displacements,
-  projectedStep,
-  restoreWeights,
-  type StepMeasures,
-} from './descent/step.js'
-export {
-  type ComparisonSums,
-  compareStep,
-  type ProposalSums,
-  projectedSquared,
-  type StepComparison,
-  sumProposals,
-} from './descent/sums.js'
-export { accept, apply, propose, restore } from './descent/update.js'
+export { scoped } from './tensors/scope.js'
 // theory
 export { type PointPair, pointPair, unitPair } from './theory/angle.js'
 export { theorem52Comparator } from './theory/comparator.js'

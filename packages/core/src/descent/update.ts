@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import { assertShape, SaddleError } from '../errors.js'
 import type { TrainedMatrix } from '../networks/network.js'
 import type { Matrix } from '../tensors/matrix.js'
+import { scoped } from '../tensors/scope.js'
 import type { ComparisonSums, ProposalSums } from './sums.js'
 
 /**
@@ -162,7 +163,7 @@ function proposeFolded(update: Update, metric: Matrix, image: Float32Array): Pro
 /** X M for rows X, on the current backend. */
 function timesMetric(x: Float32Array, metric: Matrix): Float32Array {
   const { rows, cols, data } = metric
-  return tf.tidy(() =>
+  return scoped(() =>
     tf
       .matMul(tf.tensor2d(x, [x.length / rows, rows]), tf.tensor2d(data, [rows, cols]))
       .dataSync<'float32'>(),

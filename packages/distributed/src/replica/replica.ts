@@ -20,6 +20,7 @@ import {
   type ProposalSums,
   perturbationSetFrom,
   propose,
+  scoped,
 } from '@saddle/core'
 import * as tf from '@tensorflow/tfjs-core'
 import type {
@@ -203,16 +204,6 @@ function gather(data: Dataset, examples: Int32Array): { x: tf.Tensor2D; y: tf.Te
     y[i] = labels[e]!
   }
   return { x: tf.tensor2d(x, [examples.length, dimension]), y: tf.tensor1d(y) }
-}
-
-/** `tf.tidy` for work whose result holds no tensors. */
-function scoped<T>(work: () => T): T {
-  tf.engine().startScope()
-  try {
-    return work()
-  } finally {
-    tf.engine().endScope()
-  }
 }
 
 function copyFloats(tensor: tf.Tensor): Float32Array {
