@@ -57,20 +57,23 @@ function checkNetwork({ network }: Config): Problem[] {
 }
 
 function checkLabels({ data }: Config): Problem[] {
-  const { classes, labels, source } = data
-  const doubled = classes?.find((name, i) =>
-    classes.some((other, j) => j < i && String(other) === String(name)),
-  )
-  const count =
-    classes?.length ??
-    (source.kind === 'clusters' ? source.clusters : source.kind === 'mnist' ? 10 : 2)
+  const { classes, labels, source, count } = data
+  const doubled = classes?.find((name, i) => classes.findIndex(c => String(c) === String(name)) < i)
+  const synthetic = source.kind === 'clusters' || source.kind === 'pairs'
+  const whole = classes ?? (source.kind === 'mnist' ? 'null, which takes all ten of mnist' : null)
   return [
     ...need(doubled === undefined, 'data.classes', 'every class once', classes),
     ...need(
-      labels !== 'scalar' || count === 2,
+      labels !== 'scalar' || whole === null || classes?.length === 2,
       'data.classes',
-      `exactly two classes for labels: scalar (or set data.labels: classes)`,
-      classes ?? `null, which takes all ${count} classes of ${source.kind}`,
+      'exactly two classes for data.labels: scalar (data.labels: classes takes more)',
+      whole,
+    ),
+    ...need(
+      !synthetic || count !== null,
+      'data.count',
+      `how many examples to make, for data.source.kind: ${source.kind}`,
+      count,
     ),
   ]
 }

@@ -30,7 +30,11 @@ const csv = z.strictObject({
 const clusters = z.strictObject({
   kind: z.literal('clusters'),
   dimension: z.int().min(2).describe('d, coordinates of a point'),
-  clusters: z.int().min(2).default(2).describe('clusters, each a class of its own'),
+  clusters: z
+    .int()
+    .min(2)
+    .default(2)
+    .describe('clusters, each a class; for scalar labels even ones are −1 and odd ones +1'),
   separation: z
     .number()
     .positive()
@@ -61,8 +65,14 @@ export const dataSchema = z
       .enum(['scalar', 'classes'])
       .default('scalar')
       .describe('scalar: two classes as ±1, one output; classes: c outputs'),
-    count: positiveInt.nullable().default(null).describe('training examples; null takes all'),
-    testCount: positiveInt.nullable().default(null).describe('test examples; null takes all'),
+    count: positiveInt
+      .nullable()
+      .default(null)
+      .describe('training examples; null takes all; clusters and pairs need it'),
+    testCount: positiveInt
+      .nullable()
+      .default(null)
+      .describe('test examples; null takes all, and none of clusters and pairs'),
     sphere: z
       .discriminatedUnion('kind', [
         z.strictObject({ kind: z.literal('none') }),
