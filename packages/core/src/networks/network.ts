@@ -16,7 +16,7 @@ export interface TrainedMatrix {
   readonly name: string
   /** W, or B of a folded layer: what the passes read. [rows, cols] */
   readonly weights: Matrix
-  /** W_0 or B_0. [rows, cols]. Never written to: copies that start alike share its memory. */
+  /** W_0 or B_0. [rows, cols]. Training never writes to it: copies that start alike share its memory. */
   readonly initial: Matrix
   /** D or Z. [rows, cols] */
   readonly displacement: Matrix

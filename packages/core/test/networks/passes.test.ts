@@ -3,7 +3,6 @@ import {
   allocateMatrix,
   deepReluNetwork,
   type Network,
-  type NetworkSpec,
   networkFrom,
   rowBlocks,
   twoLayerNetwork,
@@ -12,114 +11,18 @@ import {
 import * as tf from '@tensorflow/tfjs-core'
 import t from 'tap'
 import {
-  normals,
-  perceptronAt,
-  perturb,
-  reference,
-  scoped,
-  tensorReference,
-  weightsOf,
-} from './reference.js'
-
-const N = 5
-const INPUTS = 4
-const WIDTH = 10
-
-/** Every network × activation × output count, small. */
-const SPECS: NetworkSpec[] = [1, 3].flatMap(outputs => [
-  ...(['paper', 'mirrored', 'subtract'] as const).flatMap(init =>
-    (['folded', 'dense'] as const).flatMap(first =>
-      [1, 2, 3].map(
-        depth =>
-          ({
-            family: 'deep',
-            activation: 'relu',
-            inputs: INPUTS,
-            width: WIDTH,
-            depth,
-            outputs,
-            init,
-            first,
-          }) as const,
-      ),
-    ),
-  ),
-  ...[
-    'relu',
-    'gs:0.5',
-    'softplus:2',
-    'tanh',
-    'erf',
-    'gelu',
-    'silu',
-    'sincos',
-    'quadratic-relu',
-  ].map(
-    activation =>
-      ({
-        family: 'two-layer',
-        activation,
-        inputs: INPUTS,
-        width: WIDTH,
-        depth: 1,
-        outputs,
-        init: 'symmetric',
-      }) as const,
-  ),
-])
-
-const describe = ({ family, activation, init, first, depth, outputs }: NetworkSpec) =>
-  [family, activation, init, first, `H=${depth}`, `c=${outputs}`].filter(Boolean).join(' ')
-
-/** A network away from its start, examples, and fixed cotangents. */
-function setUp(spec: NetworkSpec) {
-  const network = networkFrom(spec)
-  const parameters = network.initialise(7)
-  perturb(parameters, 11, 0.3)
-  const x = normals(N * spec.inputs, 3, 1 / Math.sqrt(spec.inputs))
-  const c = normals(N * spec.outputs, 5)
-  return { network, parameters, x, c }
-}
-
-/** Float32 sums of some ten terms each, through up to four layers: relative to the largest entry. */
-const TOLERANCE = 5e-6
-
-function worst(got: ArrayLike<number>, wanted: ArrayLike<number>): number {
-  if (got.length !== wanted.length) return Number.POSITIVE_INFINITY
-  let size = 1
-  let error = 0
-  for (let i = 0; i < got.length; i++) {
-    size = Math.max(size, Math.abs(wanted[i]!))
-    const gap = Math.abs(got[i]! - wanted[i]!)
-    error = Math.max(error, Number.isNaN(gap) ? Number.POSITIVE_INFINITY : gap)
-  }
-  return error / size
-}
-
-/** signal · input of every factor, as plain arrays. */
-function passesOf(
-  network: Network,
-  parameters: ReturnType<Network['initialise']>,
-  x: Float32Array,
-  c: Float32Array,
-) {
-  const n = x.length / network.spec.inputs
-  return scoped(() => {
-    const points = tf.tensor2d(x, [n, network.spec.inputs])
-    const cotangent = () => tf.tensor2d(c, [n, network.spec.outputs])
-    const towardsInput = network.inputGradient(parameters, points, cotangent)
-    const towardsWeights = network.gradientFactors(parameters, points, cotangent)
-    return {
-      outputs: network.forward(parameters, points).dataSync(),
-      outputsBeside: [towardsInput.outputs.dataSync(), towardsWeights.outputs.dataSync()],
-      inputGradient: towardsInput.gradient.dataSync(),
-      names: towardsWeights.factors.map(({ name }) => name),
-      weightGradients: towardsWeights.factors.map(({ signal, input }) =>
-        tf.matMul(signal, input).dataSync(),
-      ),
-    }
-  })
-}
+  BLOCKED,
+  describe,
+  INPUTS,
+  N,
+  passesOf,
+  SPECS,
+  setUp,
+  TOLERANCE,
+  WIDTH,
+  worst,
+} from './cases.js'
+import { perceptronAt, reference, scoped, tensorReference, weightsOf } from './reference.js'
 
 for (const backend of ['cpu', 'wasm']) {
   t.test(`on ${backend} the passes equal tf.grad`, async t => {
@@ -206,13 +109,6 @@ t.test('the passes equal central differences in float64', async t => {
   }
 })
 
-/** Shapes that the wasm backend reads in several blocks of rows, with a short last one. */
-const BLOCKED: NetworkSpec[] = [1, 2].flatMap(outputs => [
-  { ...SPECS[0]!, inputs: 3, width: 900, depth: 1, first: 'dense', outputs },
-  { ...SPECS[0]!, inputs: 3, width: 900, depth: 2, init: 'mirrored', outputs },
-  { ...SPECS.at(-1)!, activation: 'gs:0.5', inputs: 16384, width: 80, outputs },
-])
-
 t.test('many blocks give what one block gives', async t => {
   for (const spec of BLOCKED) {
     const { network, parameters, x, c } = setUp(spec)
@@ -229,46 +125,6 @@ t.test('many blocks give what one block gives', async t => {
     many.weightGradients.forEach((g, i) => {
       t.ok(worst(g, one.weightGradients[i]!) < close, `${describe(spec)}: ${many.names[i]}`)
     })
-  }
-})
-
-for (const backend of ['cpu', 'wasm'])
-  t.test(`on ${backend} f and its input gradient are 0 to the last bit at the start`, async t => {
-    await useBackend(backend)
-    const zeroAtStart = SPECS.filter(({ init }) => init !== 'paper')
-    const odd: NetworkSpec[] = [
-      { ...SPECS.at(-1)!, inputs: 3, width: 2, activation: 'tanh' },
-      { ...SPECS.at(-1)!, inputs: 33000, width: 40, activation: 'relu' },
-      { ...SPECS[0]!, inputs: 5, width: 33, depth: 3, init: 'mirrored' },
-      { ...SPECS[0]!, inputs: 9, width: 900, depth: 2, init: 'subtract' },
-    ]
-    const blocked = BLOCKED.filter(({ init, outputs }) => init !== 'paper' && outputs === 2)
-    for (const spec of [...zeroAtStart, ...odd, ...blocked]) {
-      const network = networkFrom(spec)
-      const parameters = network.initialise(2)
-      const x = normals(3 * spec.inputs, 1, 1 / Math.sqrt(spec.inputs))
-      const { outputs, outputsBeside, inputGradient } = passesOf(
-        network,
-        parameters,
-        x,
-        normals(3 * spec.outputs, 4),
-      )
-      const all = [outputs, ...outputsBeside, inputGradient].flatMap(v => [...v])
-      t.ok(all.length > 0 && all.every(v => v === 0), describe(spec))
-    }
-  })
-
-t.test('the first layer of a mirrored or subtracted net has a gradient at the start', async t => {
-  await useBackend('cpu')
-  for (const init of ['mirrored', 'subtract'] as const) {
-    const network = networkFrom({ ...SPECS[0]!, depth: 3, init })
-    const { weightGradients } = passesOf(
-      network,
-      network.initialise(1),
-      normals(N * INPUTS, 1),
-      normals(N, 2),
-    )
-    for (const gradient of weightGradients) t.ok(gradient.some(v => Math.abs(v) > 1e-3))
   }
 })
 
