@@ -2,7 +2,13 @@ import { existsSync } from 'node:fs'
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SaddleError } from '@saddle/core'
-import { type Config, type RunSummary, type TrainEvent, writeJsonAtomic } from '@saddle/distributed'
+import {
+  type Config,
+  type RunSummary,
+  readConfig,
+  type TrainEvent,
+  writeConfig,
+} from '@saddle/distributed'
 import { attackName } from './format.js'
 import type { Trainer, TrainerOptions } from './trainer.js'
 
@@ -26,17 +32,11 @@ export interface ExperimentResult {
   readonly baseline: RunSummary | null
 }
 
-/** experiment.json: kept where there is a baseline, so that `resume` knows what is still to do. */
-interface Experiment {
-  readonly config: Config
-  readonly directory: string
-}
-
 /**
  * Trains `config` in the new run folder `dir`. With `evaluation.baseline` it first trains the same network on the
  * same data with the identity attack, in `dir/baseline`, so that the price and the gain of robustness show.
  *
- * @param config resolved, as `readConfig` gives it.
+ * @param config resolved and with absolute paths, as `readConfig` gives it.
  * @throws SaddleError CONFIG if `dir` holds a run already; whatever the trainer throws.
  */
 export async function runExperiment(
@@ -51,27 +51,27 @@ export async function runExperiment(
       `${dir} holds a run already. Go on with it by \`saddle resume ${dir}\`, or name another folder with --out.`,
       { dir },
     )
-  const experiment: Experiment = { config, directory: options.directory ?? process.cwd() }
   if (baselineOf(config) !== null) {
     await mkdir(dir, { recursive: true })
-    await writeJsonAtomic(experimentFile(dir), experiment)
+    await writeConfig(config, experimentFile(dir))
   }
-  return carryOn(trainer, experiment, dir, options)
+  return carryOn(trainer, config, dir, options)
 }
 
 /**
  * Goes on with an experiment wherever it was interrupted; parts that are done are not trained again.
  *
- * @throws SaddleError CHECKPOINT if experiment.json or a summary is damaged; whatever the trainer throws.
+ * @throws SaddleError CONFIG if experiment.yaml is damaged, CHECKPOINT if a summary is; whatever the trainer throws.
  */
 export async function resumeExperiment(
   trainer: Trainer,
   dir: string,
   options: ExperimentOptions = {},
 ): Promise<ExperimentResult> {
-  const experiment = await readJson<Experiment>(experimentFile(dir))
-  if (experiment !== null)
-    return carryOn(trainer, experiment, dir, { directory: experiment.directory, ...options })
+  if (existsSync(experimentFile(dir))) {
+    const { config } = await readConfig(experimentFile(dir))
+    return carryOn(trainer, config, dir, options)
+  }
   const { onEvent, ...rest } = options
   let part: Part = { role: 'main', dir, label: 'run' }
   const main = await trainer.resume(dir, {
@@ -99,7 +99,7 @@ export function baselineOf(config: Config): Config | null {
 
 async function carryOn(
   trainer: Trainer,
-  { config }: Experiment,
+  config: Config,
   dir: string,
   options: ExperimentOptions,
 ): Promise<ExperimentResult> {
@@ -121,27 +121,29 @@ async function runPart(
   config: Config,
   { onEvent, ...rest }: ExperimentOptions,
 ): Promise<RunSummary> {
-  const finished = await readJson<RunSummary>(join(part.dir, 'summary.json'))
-  if (finished?.status === 'done') return finished
+  const finished = await finishedSummary(part.dir)
+  if (finished !== null) return finished
   const options: TrainerOptions = { ...rest, onEvent: event => onEvent?.(part, event) }
   return existsSync(join(part.dir, 'config.yaml'))
     ? trainer.resume(part.dir, options)
     : trainer.train(config, { ...options, out: part.dir })
 }
 
+/** Kept where there is a baseline, so that `resume` knows what is still to do. */
 function experimentFile(dir: string): string {
-  return join(dir, 'experiment.json')
+  return join(dir, 'experiment.yaml')
 }
 
-/** The content of a JSON file that Saddle wrote; null if it is not there. */
-async function readJson<T>(file: string): Promise<T | null> {
+async function finishedSummary(dir: string): Promise<RunSummary | null> {
+  const file = join(dir, 'summary.json')
   if (!existsSync(file)) return null
   try {
-    return JSON.parse(await readFile(file, 'utf8')) as T
+    const summary = JSON.parse(await readFile(file, 'utf8')) as RunSummary
+    return summary.status === 'done' ? summary : null
   } catch (error) {
     throw new SaddleError(
       'CHECKPOINT',
-      `${file} is damaged: ${(error as Error).message}. Restore it from a copy, or train again in a new folder.`,
+      `${file} is damaged: ${(error as Error).message}. Delete it; \`saddle resume\` measures the run again.`,
       { file },
     )
   }

@@ -8,8 +8,6 @@ export interface Trainer {
 
 export interface TrainerOptions {
   readonly workers?: number
-  /** What relative paths in the configuration are relative to. */
-  readonly directory?: string
   readonly signal?: AbortSignal
   readonly onEvent?: (event: TrainEvent) => void
 }

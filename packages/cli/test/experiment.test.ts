@@ -74,7 +74,7 @@ t.test('without a baseline it is one training', async t => {
   const result = await runExperiment(trainer, alone, dir)
   t.same(calls, ['train pgd'])
   t.equal(result.baseline, null)
-  t.notOk(existsSync(join(dir, 'experiment.json')))
+  t.notOk(existsSync(join(dir, 'experiment.yaml')))
 })
 
 t.test('stopped in the baseline, it ends there and resumes there', async t => {

@@ -27,7 +27,6 @@ export function addExport(program: Command, terminal: Terminal): void {
       const { config, network, parameters, step } = await loadNetwork(dir)
       const perceptron = network.toPerceptron(parameters)
       await exportPerceptron(perceptron, out, {
-        activation: perceptron.activation,
         step: String(step),
         data: JSON.stringify(config.data),
         perturbation: JSON.stringify(config.perturbation),

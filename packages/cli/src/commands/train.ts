@@ -44,10 +44,10 @@ export function addTrain(program: Command, terminal: Terminal): void {
       const { conduct } = await import('./conduct.js')
       const { runExperiment } = await import('../experiment.js')
       const backend = flags.backend === undefined ? [] : [`compute.backend=${flags.backend}`]
-      const { config, directory } = await readConfig(file, [...(flags.set ?? []), ...backend])
+      const { config } = await readConfig(file, [...(flags.set ?? []), ...backend])
       const dir = flags.out ?? `runs/${config.name}-${timestamp(new Date())}`
       await conduct(terminal, flags, options =>
-        runExperiment({ train, resume }, config, dir, { ...options, directory }),
+        runExperiment({ train, resume }, config, dir, options),
       )
     })
 }

@@ -75,6 +75,6 @@ function trainingFigures(state: ProgressState): string[] {
   if (robustAccuracy !== null) figures.push(`robust ${percent(robustAccuracy)}`)
   if (secondsLeft !== null) figures.push(`${duration(secondsLeft)} left`)
   if (distance !== null)
-    figures.push(`‖ΔW‖ ${figure(distance)}${radius === null ? '' : `/${figure(radius)}`}`)
+    figures.push(`‖ΔW‖ ${figure(distance)}${radius === null ? '' : `/${radius}`}`)
   return figures
 }

@@ -41,7 +41,7 @@ function describe(state: ProgressState): string {
   if (loss !== null) parts.push(`loss ${figure(loss)}`)
   if (robustAccuracy !== null) parts.push(`accuracy under attack ${percent(robustAccuracy)}`)
   if (distance !== null)
-    parts.push(`‖W−W₀‖ ${figure(distance)}${radius === null ? '' : ` of ${figure(radius)}`}`)
+    parts.push(`‖W−W₀‖ ${figure(distance)}${radius === null ? '' : ` of ${radius}`}`)
   if (secondsLeft !== null) parts.push(`${duration(secondsLeft)} left`)
   return parts.join('  ')
 }

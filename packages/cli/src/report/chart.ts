@@ -110,7 +110,12 @@ export function drawChart(
   } satisfies ComposeOption<LineSeriesOption>)
   const svg = chart.renderToSVGString()
   chart.dispose()
-  return svg
+  return withoutHovering(svg)
+}
+
+/** ECharts styles what is under the pointer; a picture has no use for it. */
+function withoutHovering(svg: string): string {
+  return svg.replace(/<style[\s\S]*?<\/style>\s*/g, '').replace(/ class="[^"]*"/g, '')
 }
 
 function xAxis(index: number, last: boolean, steps: number): object {

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type RunSummary, readMetrics } from '@saddle/distributed'
@@ -15,8 +14,8 @@ import { drawProjection } from './projection.js'
  */
 export async function drawPictures({ dir, main, baseline }: ExperimentResult): Promise<string[]> {
   const curves = [
-    ...(await readCurve('baseline', join(dir, 'baseline'), baseline)),
-    ...(await readCurve('main', dir, main)),
+    ...readCurve('baseline', join(dir, 'baseline'), baseline),
+    ...readCurve('main', dir, main),
   ]
   if (curves.every(c => c.records.length === 0)) return []
   const folder = join(dir, 'pictures')
@@ -30,11 +29,7 @@ export async function drawPictures({ dir, main, baseline }: ExperimentResult): P
   return Object.keys(pictures)
 }
 
-async function readCurve(
-  role: Curve['role'],
-  dir: string,
-  summary: RunSummary | null,
-): Promise<Curve[]> {
-  if (summary === null || !existsSync(join(dir, 'metrics.jsonl'))) return []
-  return [curveOf(role, summary, await readMetrics(dir))]
+function readCurve(role: Curve['role'], dir: string, summary: RunSummary | null): Curve[] {
+  if (summary === null) return []
+  return [curveOf(role, summary, readMetrics(dir))]
 }

@@ -6,17 +6,17 @@ import { attackName, figure, percent } from '../format.js'
 /** Rules above and below, two spaces between columns: the style of a printed table, and 78 columns wide. */
 const PRINTED = {
   top: '─',
-  'top-mid': '─',
+  'top-mid': '──',
   'top-left': '',
   'top-right': '',
   bottom: '─',
-  'bottom-mid': '─',
+  'bottom-mid': '──',
   'bottom-left': '',
   'bottom-right': '',
   left: '',
   'left-mid': '',
   mid: '─',
-  'mid-mid': '─',
+  'mid-mid': '──',
   right: '',
   'right-mid': '',
   middle: '  ',
@@ -44,18 +44,24 @@ export function resultsTable({ main, baseline }: ExperimentResult): string {
       'projected\nsteps',
     ],
   })
-  for (const summary of [baseline, main]) if (summary !== null) table.push(...rowsOf(summary))
+  for (const summary of [baseline, main]) if (summary !== null) table.push(rowOf(summary))
   return table.toString()
 }
 
-function rowsOf(summary: RunSummary): string[][] {
+/** One row a training; its train and test figures are two lines of the same cells. */
+function rowOf(summary: RunSummary): string[] {
   const { train, test, worstDistance, radius, projectedShare, attack } = summary
-  const distance =
-    radius === null ? figure(worstDistance) : `${figure(worstDistance)} of ${figure(radius)}`
-  const projected = radius === null ? 'none' : percent(projectedShare)
-  const rows = [[attackName(attack), 'train', ...figures(train), distance, projected]]
-  if (test !== null) rows.push(['', 'test', ...figures(test), '', ''])
-  return rows
+  const lines = [
+    ['train', ...figures(train)],
+    ...(test === null ? [] : [['test', ...figures(test)]]),
+  ]
+  const distance = radius === null ? '' : ` of ${radius}`
+  return [
+    attackName(attack),
+    ...lines[0]!.map((_, column) => lines.map(line => line[column]).join('\n')),
+    `${figure(worstDistance)}${distance}`,
+    radius === null ? 'none' : percent(projectedShare),
+  ]
 }
 
 function figures(evaluation: Evaluation | null): string[] {

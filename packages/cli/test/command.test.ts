@@ -1,0 +1,152 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { main } from '@saddle/cli'
+import t from 'tap'
+import { paper } from './fixtures/runs.js'
+
+const bin = fileURLToPath(new URL('../bin/saddle.js', import.meta.url))
+
+/** The command in a process of its own, as a shell runs it. */
+function saddle(...args: string[]) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [bin, ...args], {
+    encoding: 'utf8',
+    env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: undefined, SADDLE_DEBUG: undefined },
+  })
+  return { status, stdout, stderr }
+}
+
+/** The command in this process: the same code after the parsing of streams, and much quicker. */
+async function inside(...args: string[]) {
+  const terminal = paper()
+  const status = await main(args, terminal)
+  return { status, stdout: terminal.texts.out, stderr: terminal.texts.err }
+}
+
+t.test('every command explains itself, with examples', async t => {
+  for (const command of ['train', 'resume', 'devices', 'export', 'plan']) {
+    const { status, stdout, stderr } = await inside(command, '--help')
+    t.equal(status, 0)
+    t.match(stdout, new RegExp(`^Usage: saddle ${command} .*\\n\\n\\w`), command)
+    t.match(stdout, new RegExp(`Examples?:\\n  saddle ${command}\\b`))
+    t.equal(stderr, '')
+    t.same((await inside('help', command)).stdout, stdout)
+  }
+  const { stdout } = await inside('--help')
+  for (const word of ['train', 'resume', 'devices', 'export', 'plan', 'Exit codes: 0', '75'])
+    t.ok(stdout.includes(word), word)
+  t.match((await inside('--version')).stdout, /^\d+\.\d+\.\d+\n$/)
+})
+
+t.test('wrong usage exits with 2 and names what was probably meant', async t => {
+  const cases = [
+    [['trian'], /unknown command 'trian'\n.*train/],
+    [['train', 'x.yaml', '--wrokers', '2'], /unknown option '--wrokers'\n.*--workers/],
+    [['train'], /missing required argument 'CONFIG'/],
+    [['train', 'x.yaml', '--workers', '1.5'], /whole number above 0, got "1.5"/],
+    [['train', 'x.yaml', '--set', 'descent.steps'], /Expected path=value/],
+    [['export', 'runs/x'], /required option '--out <FILE>'/],
+    [['plan', '--epsilon', '-1'], /number above 0, got "-1"/],
+    [['plan', '--theorem', '6.1'], /Allowed choices are 4\.1, 5\.1/],
+    [['plan', '--loss', 'hubre'], /hubre.*huber/],
+    [['plan', '--activation', 'relu'], /finite C2.*sincos/],
+    [[], /Usage: saddle/],
+  ] as const
+  for (const [args, message] of cases) {
+    const { status, stdout, stderr } = await inside(...args)
+    t.equal(status, 2, args.join(' '))
+    t.match(stderr, message)
+    t.equal(stdout, '', 'nothing on stdout')
+  }
+})
+
+t.test('a wrong configuration exits with 2, in one paragraph', async t => {
+  const dir = t.testdir({
+    'typo.yaml':
+      'data: { classes: [3, 8] }\nnetwork: { width: 64, depht: 2 }\nperturbation: { kind: cap, radius: 0.1 }\n',
+    'broken.yaml': 'network: { width: 64\n',
+  })
+  const cases = [
+    ['missing.yaml', [], /missing\.yaml.*no such file/],
+    ['typo.yaml', [], /depht.*depth/s],
+    ['broken.yaml', [], /line \d+, column \d+/],
+    ['typo.yaml', ['--set', 'descent.stpes=3'], /nearest is "descent\.steps"/],
+  ] as const
+  for (const [file, flags, message] of cases) {
+    const { status, stdout, stderr } = await inside('train', `${dir}/${file}`, ...flags)
+    t.equal(status, 2, file)
+    t.match(stderr, message)
+    t.match(stderr, /^error: /)
+    t.notMatch(stderr, /\n {4}at /, 'no stack')
+    t.equal(stdout, '')
+  }
+})
+
+t.test('a folder without a run is refused', async t => {
+  const dir = t.testdir({})
+  for (const args of [
+    ['resume', dir],
+    ['export', dir, '--out', `${dir}/w.safetensors`],
+  ]) {
+    const { status, stderr } = await inside(...args)
+    t.not(status, 0)
+    t.match(stderr, /^error: /)
+    t.ok(stderr.includes(dir), 'names the folder')
+  }
+})
+
+t.test('plan works Theorem 5.1 out with its proven constants', async t => {
+  // The worked example of the theory: sin + cos, R = 2.87, ε = 0.2 asks for m ≥ 3393 (even: 3394), α = 0.05, T = 1648.
+  const args = ['plan', '--epsilon', '0.2', '--radius', '2.87', '--activation', 'sincos']
+  const { stdout } = await inside(...args)
+  for (const text of ['m = 3,394', 'α = 0.05', 'T = 1,648', '[proven]', 'R = 2.87'])
+    t.ok(stdout.includes(text), text)
+  const plan = JSON.parse((await inside(...args, '--json')).stdout)
+  t.match(plan, { theorem: '5.1', width: 3394, steps: 1648 })
+  t.equal(plan.stepSize.toFixed(12), '0.050000000000')
+})
+
+t.test('plan says that the width of Theorem 4.1 is an order of magnitude', async t => {
+  const { stdout } = await inside('plan', '--theorem', '4.1', '--epsilon', '0.1', '--depth', '2')
+  // R⁹ H¹⁶ / ε⁷ = 65536 · 1e7
+  t.ok(stdout.includes('m = 6.55e+11'), stdout)
+  t.match(stdout, /constant unknown, set to 1/)
+  t.match(stdout, /order of magnitude/)
+})
+
+t.test('devices loads every backend and says which one auto takes', async t => {
+  const { status, stdout } = await inside('devices', '--json')
+  t.equal(status, 0)
+  const reports: { backend: string; available: boolean; preferred: boolean }[] = JSON.parse(stdout)
+  t.match(
+    reports.find(r => r.backend === 'wasm'),
+    { available: true, preferred: true },
+  )
+  t.ok(reports.some(r => r.backend === 'cpu' && r.available && !r.preferred))
+  const text = (await inside('devices')).stdout
+  t.match(text, /^wasm {2}available, what auto takes\n/m)
+  t.match(text, /^cpu {2}available\n/m)
+})
+
+t.test('as a process: exit codes, and results apart from messages', async t => {
+  const plan = saddle('plan', '--json')
+  t.equal(plan.status, 0)
+  t.equal(plan.stderr, '')
+  t.equal(JSON.parse(plan.stdout).theorem, '5.1')
+  const wrong = saddle('train', 'no-such.yaml')
+  t.equal(wrong.status, 2)
+  t.equal(wrong.stdout, '')
+  t.match(wrong.stderr, /^error: .*no-such\.yaml/)
+})
+
+t.test('as a process: a reader that goes away is no error', async t => {
+  const child = spawn(process.execPath, [bin, 'plan'], { stdio: ['ignore', 'pipe', 'pipe'] })
+  child.stdout.destroy()
+  let stderr = ''
+  child.stderr.on('data', chunk => {
+    stderr += chunk
+  })
+  const [code] = await once(child, 'close')
+  t.equal(code, 0)
+  t.equal(stderr, '')
+})
