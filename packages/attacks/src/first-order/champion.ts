@@ -1,3 +1,4 @@
+import { pickRows } from '@saddle/core'
 import * as tf from '@tensorflow/tfjs-core'
 
 /** The best point known of every example, with its loss: [n, d] and [n]. */
@@ -18,7 +19,7 @@ export function noChampion(points: tf.Tensor2D): Champion {
 export function better(holder: Champion, rival: Champion): Champion {
   const wins = tf.greater(rival.losses, holder.losses)
   return {
-    points: tf.where(tf.expandDims(wins, 1), rival.points, holder.points),
+    points: pickRows(tf.expandDims(wins, 1), rival.points, holder.points),
     losses: tf.where(wins, rival.losses, holder.losses),
   }
 }

@@ -23,6 +23,6 @@ export function ascentDirection(
   const { outputs, gradient } = view.gradient(points, objective)
   const size = tf.max(tf.abs(gradient), 1, true)
   const resolution = tf.mul(FLAT, tf.max(tf.abs(objective(outputs)), 1, true))
-  const flat = tf.lessEqual(size, resolution)
-  return { outputs, direction: tf.where(flat, tf.zerosLike(gradient), gradient) }
+  const steep = tf.cast(tf.greater(size, resolution), 'float32')
+  return { outputs, direction: tf.mul(steep, gradient) }
 }

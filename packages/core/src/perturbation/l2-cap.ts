@@ -5,7 +5,15 @@ import { requireUnitSphere } from './domain.js'
 import { drawRows, euclidean, onSphere, scale } from './draws.js'
 import { checkedSpec, identityChart, withExactCentres } from './exact.js'
 import { l2Distance } from './l2-ball.js'
-import { flat, rowDot, rowNorm, tangential, tangentialGradient, unitRows } from './rows.js'
+import {
+  flat,
+  pickRows,
+  rowDot,
+  rowNorm,
+  tangential,
+  tangentialGradient,
+  unitRows,
+} from './rows.js'
 import { type PerturbationSet, TOLERANCE } from './set.js'
 
 /**
@@ -61,7 +69,7 @@ function closestOnCap(centres: tf.Tensor2D, z: tf.Tensor2D, theta: number): tf.T
   const q = tangential(centres, direction)
   const length = rowNorm(q)
   const t = tf.minimum(tf.atan2(length, p), theta)
-  const alongQ = tf.where(tf.equal(length, 0), anyTangent(centres), unitRows(q))
+  const alongQ = pickRows(tf.equal(length, 0), anyTangent(centres), unitRows(q))
   const onCap: tf.Tensor2D = tf.add(tf.mul(tf.cos(t), centres), tf.mul(tf.sin(t), alongQ))
   return unitRows(onCap)
 }

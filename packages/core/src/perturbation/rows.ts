@@ -49,13 +49,22 @@ const RESIDUE = 1e-6
 export function tangentialGradient(points: tf.Tensor2D, gradient: tf.Tensor2D): tf.Tensor2D {
   const { scaled } = scaledRows(gradient)
   const part = tangential(unitRows(points), scaled)
-  const real = tf.greater(tf.abs(part), RESIDUE)
-  return tf.where(real, part, tf.zerosLike(part))
+  const real = tf.step(tf.sub(tf.abs(part), RESIDUE))
+  return tf.mul(real, part)
 }
 
 /** −1, 0 or 1, elementwise, by comparison: the `sign` of the wasm backend calls entries below about 1e-7 zero. */
 export function signs(x: tf.Tensor2D): tf.Tensor2D {
-  return tf.sub(tf.cast(tf.greater(x, 0), 'float32'), tf.cast(tf.less(x, 0), 'float32'))
+  return tf.sub(tf.step(x), tf.step(tf.neg(x)))
+}
+
+/**
+ * Row i of `a` where `condition` [n, 1] holds, else of `b`; both finite. Blends instead of calling `tf.where`, which
+ * first makes the condition [n, d]: on wasm that takes 8 ms where the two products take 0.3 (n = 128, d = 784).
+ */
+export function pickRows(condition: tf.Tensor, a: tf.Tensor2D, b: tf.Tensor2D): tf.Tensor2D {
+  const first = tf.cast(condition, 'float32')
+  return tf.add(tf.mul(first, a), tf.mul(tf.sub(1, first), b))
 }
 
 /** x with zeros replaced by 1: a divisor for rows whose quotient is not used or is 0 anyway. */
