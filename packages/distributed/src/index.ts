@@ -1,6 +1,3 @@
-// configuration
-
-// run folders
 export { type CheckpointState, latestCheckpoint, readCheckpoint } from './checkpoint/checkpoint.js'
 export { absolutePaths } from './config/files.js'
 export { configHash } from './config/hash.js'
@@ -9,16 +6,12 @@ export { parseConfig } from './config/parse.js'
 export type { Problem } from './config/problems.js'
 export { readConfig, writeConfig } from './config/read.js'
 export { type Config, type ConfigInput, configSchema } from './config/schema.js'
-// running
 export type { RunOptions } from './coordinator/run.js'
-
-// devices and workers
 export { type DeviceReport, devices } from './devices/report.js'
 export type { Evaluation, RunSummary, StepRecord, TrainEvent } from './run/events.js'
 export { exportPerceptron } from './run/export.js'
 export { createRunFolder, openRunFolder } from './run/folder.js'
 export { readMetrics } from './run/metrics.js'
-// networks of finished runs
 export { type LoadedNetwork, loadNetwork } from './run/network.js'
 export { resume, type TrainOptions, train } from './train.js'
 export { version } from './version.js'

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { absolutePaths } from './config/files.js'
 import { parseConfig } from './config/parse.js'
 import type { ConfigInput } from './config/schema.js'
 import { executeRun, type RunOptions } from './coordinator/run.js'
@@ -28,7 +29,7 @@ export interface TrainOptions extends RunOptions {
  *   training, with the checkpoints written so far intact.
  */
 export async function train(config: ConfigInput, options: TrainOptions = {}): Promise<RunSummary> {
-  const resolved = parseConfig(config)
+  const resolved = absolutePaths(parseConfig(config), options.directory ?? process.cwd())
   const dir = options.out ?? join('runs', `${resolved.name}-${timestamp()}`)
   await createRunFolder(dir, resolved)
   return executeRun(dir, resolved, options)

@@ -1,7 +1,7 @@
-import { link, mkdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { link, mkdir, readFile, rename, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { SaddleError } from '@saddle/core'
-import { diskError, syncFolder, writeSynced } from '../run/files.js'
+import { discard, diskError, syncFolder, writeSynced } from '../run/files.js'
 import { MANIFEST, manifestText, readManifest, sha256Of, verify } from './manifest.js'
 import { type FileRecord, readSafetensors, writeSafetensors } from './safetensors.js'
 import { type CheckpointState, parseState, stateText } from './state.js'
@@ -68,7 +68,7 @@ export async function writeCheckpoint(
         if (inTheWay) await removeCheckpoint(parent, name)
         await rename(temporary, target)
       } catch (error) {
-        await rm(temporary, { recursive: true, force: true })
+        await discard(temporary)
         throw error
       }
       await syncFolder(parent)
@@ -80,7 +80,7 @@ export async function writeCheckpoint(
     throw diskError(
       error,
       `the checkpoint of step ${state.step} to ${parent}, about ${bytesOf(tensors)} bytes`,
-      `Earlier checkpoints are intact, and nothing of this one is left. Free some space, then go on with \`saddle resume ${dir}\`.`,
+      `Earlier checkpoints are intact, and nothing of this one is left. Put that right, then go on with \`saddle resume ${dir}\`.`,
     )
   }
   return target

@@ -8,7 +8,7 @@ import { SaddleError } from '@saddle/core'
  * Writes a file beside its place, flushes it and renames it there: a reader, or a run killed at any moment, finds
  * the old file or the new one.
  *
- * @throws SaddleError DISK if the disk is full or the folder cannot be written; the old file is then intact.
+ * @throws SaddleError DISK if the disk is full or the folder is missing or cannot be written; the old file is then intact.
  */
 export async function writeAtomic(
   file: string,
@@ -20,12 +20,8 @@ export async function writeAtomic(
     await rename(temporary, file)
     await syncFolder(dirname(file))
   } catch (error) {
-    await rm(temporary, { force: true })
-    throw diskError(
-      error,
-      file,
-      'The file of that name is as it was. Free some space and try again.',
-    )
+    await discard(temporary)
+    throw diskError(error, file, 'A file of that name is as it was. Put that right and try again.')
   }
 }
 
@@ -36,6 +32,11 @@ export async function writeFileAtomic(file: string, text: string): Promise<void>
 /** Writes a value as JSON to be read by people too, whole or not at all. */
 export async function writeJsonAtomic(file: string, value: unknown): Promise<void> {
   await writeFileAtomic(file, `${JSON.stringify(value, null, 2)}\n`)
+}
+
+/** Removes what an error left behind; that it cannot is not the error to report. */
+export async function discard(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true }).catch(() => {})
 }
 
 /** Creates or replaces a file and flushes it to the disk. */
@@ -72,6 +73,9 @@ const REASONS: Readonly<Record<string, string>> = {
   EACCES: 'this user may not write there',
   EPERM: 'this user may not write there',
   EIO: 'the disk reported an error',
+  ENOENT: 'its folder does not exist',
+  ENOTDIR: 'its folder is a file',
+  EISDIR: 'it is a folder',
 }
 
 /** A DISK error that says what could not be written, if that is what `error` means; otherwise `error` itself. */

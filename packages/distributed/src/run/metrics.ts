@@ -122,7 +122,7 @@ function guarded<T>(file: string, work: () => T): T {
     throw diskError(
       error,
       file,
-      'Earlier checkpoints are intact. Free some space, then go on with `saddle resume`.',
+      'Earlier checkpoints are intact. Put that right, then go on with `saddle resume`.',
     )
   }
 }
