@@ -115,5 +115,8 @@ export const keyFor = (examples: readonly number[]) => ({
 
 export const upTo = (n: number) => Array.from({ length: n }, (_, i) => i)
 
-/** `tf.tidy` for whatever a test reads out of tensors. */
-export const tidied = tf.tidy as unknown as <T>(compute: () => T) => T
+/** Equal to the last bit. */
+export function sameBits(a: ArrayBufferView, b: ArrayBufferView): boolean {
+  const bytes = (x: ArrayBufferView) => Buffer.from(x.buffer, x.byteOffset, x.byteLength)
+  return bytes(a).equals(bytes(b))
+}

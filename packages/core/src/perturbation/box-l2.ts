@@ -5,7 +5,7 @@ import { requireUnitBox } from './domain.js'
 import { drawAround, inBall, onSphere } from './draws.js'
 import { checkedSpec, identityChart, withExactCentres } from './exact.js'
 import { l2Distance } from './l2-ball.js'
-import { unitRows } from './rows.js'
+import { pickRows, unitRows } from './rows.js'
 import { type PerturbationSet, TOLERANCE } from './set.js'
 
 /**
@@ -35,7 +35,7 @@ export function boxL2(radius: number): PerturbationSet {
       const clipped: tf.Tensor2D = tf.clipByValue(points, 0, 1)
       const near = tf.reshape(inside(centres, clipped, 0), [-1, 1])
       const ray = clippedRay(centres, tf.sub(points, centres), radius, 1)
-      return tf.where(near, clipped, ray)
+      return pickRows(near, clipped, ray)
     },
     maximiseLinear: (centres, gradient) => clippedRay(centres, gradient, radius),
     steepest: (_points, gradient) => unitRows(gradient),

@@ -46,14 +46,13 @@ function newtonFromTheLeft(
   target: number,
   limit: tf.Tensor2D,
 ): tf.Tensor2D {
-  const zero = tf.zerosLike(v2)
   const total: tf.Tensor2D = tf.sum(v2, 1, true)
   let q: tf.Tensor2D = tf.minimum(tf.div(target, tf.maximum(total, 1e-30)), limit)
   for (let piece = 0; piece < MOST_PIECES; piece++) {
     const next = tf.tidy(() => {
-      const free = tf.less(tf.mul(q, v2), r2)
-      const clipped = tf.sum(tf.where(free, zero, r2), 1, true)
-      const slope = tf.sum(tf.where(free, v2, zero), 1, true)
+      const free = tf.step(tf.sub(r2, tf.mul(q, v2)))
+      const clipped = tf.sum(tf.mul(tf.sub(1, free), r2), 1, true)
+      const slope = tf.sum(tf.mul(free, v2), 1, true)
       const root = tf.div(tf.maximum(tf.sub(target, clipped), 0), tf.maximum(slope, 1e-30))
       const beyond = tf.where(tf.equal(slope, 0), tf.fill(slope.shape, FAR), root)
       return tf.minimum(tf.maximum(q, beyond), limit) as tf.Tensor2D

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import { ballReach, compatibilityOf, euclideanMeeting } from './compatibility.js'
 import { drawAround, inBall, onSphere } from './draws.js'
 import { checkedSpec, identityChart, withExactCentres } from './exact.js'
-import { flat, nonZero, rowNorm, unitRows } from './rows.js'
+import { flat, nonZero, pickRows, rowNorm, unitRows } from './rows.js'
 import { type PerturbationSet, TOLERANCE } from './set.js'
 
 /**
@@ -41,7 +41,7 @@ export function projectL2(
   const v: tf.Tensor2D = tf.sub(points, centres)
   const norm = rowNorm(v)
   const onBorder: tf.Tensor2D = tf.add(centres, tf.mul(v, tf.div(radius, nonZero(norm))))
-  return tf.where(tf.lessEqual(norm, radius), points, onBorder)
+  return pickRows(tf.lessEqual(norm, radius), points, onBorder)
 }
 
 /** ‖x_i − x_{0,i}‖₂: [n]. */

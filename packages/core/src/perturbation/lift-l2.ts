@@ -5,7 +5,7 @@ import { drawAround, inBall, onSphere } from './draws.js'
 import { checkedSpec, withExactCentres } from './exact.js'
 import { l2Distance, projectL2 } from './l2-ball.js'
 import { largestNorm, liftChart } from './lift-chart.js'
-import { flat, nonZero, rowDot, rowNorm, tangential, unitRows } from './rows.js'
+import { flat, nonZero, pickRows, rowDot, rowNorm, tangential, unitRows } from './rows.js'
 import { type PerturbationSet, TOLERANCE } from './set.js'
 
 /**
@@ -75,7 +75,7 @@ function firstInLens(
     tf.lessEqual(l2Distance(centres, ofGuard), radius + ROUNDING),
     [-1, 1],
   )
-  return tf.where(ballWins, ofBall, tf.where(guardWins, ofGuard, onRim(centres, radius, towards)))
+  return pickRows(ballWins, ofBall, pickRows(guardWins, ofGuard, onRim(centres, radius, towards)))
 }
 
 function onRim(centres: tf.Tensor2D, radius: number, towards: tf.Tensor2D): tf.Tensor2D {

@@ -59,12 +59,13 @@ export function signs(x: tf.Tensor2D): tf.Tensor2D {
 }
 
 /**
- * Row i of `a` where `condition` [n, 1] holds, else of `b`; both finite. Blends instead of calling `tf.where`, which
- * first makes the condition [n, d]: on wasm that takes 8 ms where the two products take 0.3 (n = 128, d = 784).
+ * Row i of `a` where `condition` [n, 1] holds, else of `b`, bit for bit, whatever the other holds: [n, d]. The
+ * condition is spread by an addition: left to `tf.where` itself, wasm tiles it and takes four times as long (6 ms
+ * against 1.4 for n = 128, d = 784).
  */
 export function pickRows(condition: tf.Tensor, a: tf.Tensor2D, b: tf.Tensor2D): tf.Tensor2D {
-  const first = tf.cast(condition, 'float32')
-  return tf.add(tf.mul(first, a), tf.mul(tf.sub(1, first), b))
+  const spread = tf.add(tf.cast(condition, 'float32'), tf.zerosLike(a))
+  return tf.where(tf.greater(spread, 0), a, b)
 }
 
 /** x with zeros replaced by 1: a divisor for rows whose quotient is not used or is 0 anyway. */

@@ -1,4 +1,10 @@
-import { openStream, type PerturbationSet, perturbationSetFrom, type SetSpec } from '@saddle/core'
+import {
+  openStream,
+  type PerturbationSet,
+  perturbationSetFrom,
+  type SetSpec,
+  scoped,
+} from '@saddle/core'
 import * as tf from '@tensorflow/tfjs-core'
 
 /** The eight sets with what a test knows of them independently of their code. */
@@ -58,7 +64,7 @@ export interface Batch {
 /** 100 random rows for each of ten (dimension, radius): 1000 cases a set. */
 export function batches(c: SetCase, n = 100): Batch[] {
   const shapes: [number, number][] = []
-  for (const d of [2, 3, 7, 30, 200]) for (const radius of [0.04, 0.6]) shapes.push([d, radius])
+  for (const d of [2, 3, 7, 20, 80]) for (const radius of [0.04, 0.6]) shapes.push([d, radius])
   return shapes.map(([d, radius], at) => randomBatch(c, d, radius, n, at))
 }
 
@@ -123,7 +129,33 @@ export function apply(
   f: (centres: tf.Tensor2D, rows: tf.Tensor2D) => tf.Tensor,
 ): Float32Array {
   const shape: [number, number] = [batch.n, batch.d]
-  return tf.tidy(
+  return scoped(
     () => f(tf.tensor2d(batch.centres, shape), tf.tensor2d(rows, shape)).dataSync() as Float32Array,
   )
+}
+
+export function distance(a: Float64Array, b: Float64Array): number {
+  return norm2(a.map((v, j) => v - b[j]!))
+}
+
+/** x/‖x‖, and 0 for 0. */
+export function unit(x: Float64Array): Float64Array {
+  const norm = norm2(x)
+  return norm === 0 ? x : x.map(v => v / norm)
+}
+
+/** Equal to the last bit, so that −0 differs from 0. */
+export function sameBits(a: Float32Array, b: Float32Array): boolean {
+  const bytes = (x: Float32Array) => Buffer.from(x.buffer, x.byteOffset, x.byteLength)
+  return bytes(a).equals(bytes(b))
+}
+
+/** Is the problem of box ∩ sphere solved by scaling and clipping z: does the clipped ray leave the unit ball? */
+export function rayLeavesBall(z: Float64Array, x0: Float64Array, radius: number): boolean {
+  const end = z.map((v, j) => {
+    const [lo, hi] = [x0[j]! - radius, x0[j]! + radius]
+    if (v > 0) return hi
+    return v < 0 ? lo : Math.min(Math.max(0, lo), hi)
+  })
+  return norm2(end) >= 1
 }
