@@ -76,6 +76,7 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOENT: 'its folder does not exist',
   ENOTDIR: 'its folder is a file',
   EISDIR: 'it is a folder',
+  EEXIST: 'a file is in its way',
 }
 
 /** A DISK error that says what could not be written, if that is what `error` means; otherwise `error` itself. */
