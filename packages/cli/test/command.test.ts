@@ -1,5 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { main } from '@saddle/cli'
 import t from 'tap'
@@ -138,6 +139,65 @@ t.test('as a process: exit codes, and results apart from messages', async t => {
   t.equal(wrong.stdout, '')
   t.match(wrong.stderr, /^error: .*no-such\.yaml/)
 })
+
+t.test('as a process: a signal saves a checkpoint, and resume goes on to the end', async t => {
+  const dir = t.testdir({ 'tiny.yaml': tiny })
+  const child = spawn(process.execPath, [bin, 'train', 'tiny.yaml', '--out', 'run'], { cwd: dir })
+  let stderr = ''
+  let stdout = ''
+  child.stdout.on('data', chunk => {
+    stdout += chunk
+  })
+  child.stderr.on('data', chunk => {
+    const begun = stderr.includes('identity  step 1/')
+    stderr += chunk
+    if (!begun && stderr.includes('identity  step 1/')) child.kill('SIGINT')
+  })
+  const [code] = await once(child, 'close')
+  t.equal(code, 75, stderr)
+  t.equal(stdout, '')
+  t.match(stderr, /stopping after this step/)
+  t.match(stderr, /^stopped: .* steps of the baseline; .*`saddle resume run` goes on\.$/m)
+  t.notOk(existsSync(`${dir}/run/config.yaml`), 'the main training had not begun')
+
+  const flags = ['--quiet', '--json', '--workers', '2']
+  const { status, stdout: json, stderr: silence } = saddle('resume', `${dir}/run`, ...flags)
+  t.equal(status, 0, silence)
+  t.equal(silence, '')
+  const summary = JSON.parse(json)
+  t.match(summary, { status: 'done', stepsDone: 60, run: `${dir}/run`, workers: 2 })
+  t.match(summary.baseline, { status: 'done', stepsDone: 60, attack: { kind: 'identity' } })
+  for (const name of ['loss', 'distance', 'projection'])
+    t.match(readFileSync(`${dir}/run/pictures/${name}.svg`, 'utf8'), /^<svg /)
+
+  const table = await inside('resume', `${dir}/run`)
+  t.equal(table.status, 0)
+  t.match(table.stdout, /identity +train .*\n.*test .*\n.*\npgd-2 +train/)
+  t.equal(table.stderr, '', 'nothing was trained again')
+
+  const file = `${dir}/weights.safetensors`
+  const exported = await inside('export', `${dir}/run`, '--out', file)
+  t.equal(exported.status, 0, exported.stderr)
+  t.match(exported.stdout, /layers\.1\.weight {2}32 × 8\n {2}output\.weight {2}1 × 32\n/)
+  t.ok(existsSync(file))
+
+  const again = await inside('train', `${dir}/tiny.yaml`, '--out', `${dir}/run`, '--quiet')
+  t.equal(again.status, 2, 'a run is not trained over')
+})
+
+/** Sixty steps that take a second or two, each long enough to be interrupted. */
+const tiny = `
+data:
+  source: { kind: clusters, dimension: 8, separation: 0.8, spread: 0.1 }
+  count: 64
+  testCount: 32
+network: { width: 32 }
+perturbation: { kind: cap, radius: 0.1 }
+attack: { kind: pgd, steps: 2 }
+descent: { steps: 60, stepSize: 1, radius: 1 }
+evaluation: { baseline: true, attack: { kind: pgd, steps: 2 } }
+compute: { backend: wasm, workers: 1, shard: 8 }
+`
 
 t.test('as a process: a reader that goes away is no error', async t => {
   const child = spawn(process.execPath, [bin, 'plan'], { stdio: ['ignore', 'pipe', 'pipe'] })
