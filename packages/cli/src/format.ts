@@ -44,3 +44,8 @@ export function attackName(attack: Config['attack']): string {
       return `pgd-${attack.steps}${attack.restarts > 1 ? `x${attack.restarts}` : ''}`
   }
 }
+
+/** What the accuracy is called that a training under the attack of this name reports. */
+export function accuracyName(attack: string): string {
+  return attack === 'identity' ? 'clean' : 'robust'
+}

@@ -1,5 +1,5 @@
 import cliProgress from 'cli-progress'
-import { duration, figure, percent } from '../format.js'
+import { accuracyName, duration, figure, percent } from '../format.js'
 import type { Sink } from '../terminal.js'
 import { type Reporter, remarkOn } from './reporter.js'
 import { advance, type ProgressState, waiting } from './state.js'
@@ -51,7 +51,7 @@ export function drawBar(label: string, state: ProgressState, width: number): str
   const share = evaluating ? done / total : state.done / Math.max(1, state.steps)
   const figures = evaluating
     ? [`evaluating on ${part}  ${Math.floor(done)}/${total}`]
-    : trainingFigures(state)
+    : trainingFigures(label, state)
   while (figures.length > 1 && lengthOf(label, figures) + SHORTEST > width) figures.pop()
   const room = Math.max(SHORTEST, Math.min(LONGEST, width - lengthOf(label, figures)))
   const full = Math.round(room * Math.min(1, share))
@@ -67,12 +67,12 @@ function lengthOf(label: string, figures: readonly string[]): number {
   return label.length + 2 + figures.join('  ').length + 1
 }
 
-function trainingFigures(state: ProgressState): string[] {
+function trainingFigures(label: string, state: ProgressState): string[] {
   const { phase, done, steps, loss, robustAccuracy, distance, radius, secondsLeft } = state
   if (phase === 'waiting') return ['preparing']
   const figures = [`${Math.floor(done)}/${steps}`]
   if (loss !== null) figures.push(`loss ${figure(loss)}`)
-  if (robustAccuracy !== null) figures.push(`robust ${percent(robustAccuracy)}`)
+  if (robustAccuracy !== null) figures.push(`${accuracyName(label)} ${percent(robustAccuracy)}`)
   if (secondsLeft !== null) figures.push(`${duration(secondsLeft)} left`)
   if (distance !== null)
     figures.push(`‖ΔW‖ ${figure(distance)}${radius === null ? '' : `/${radius}`}`)

@@ -1,4 +1,4 @@
-import { duration, figure, percent } from '../format.js'
+import { accuracyName, duration, figure, percent } from '../format.js'
 import type { Sink } from '../terminal.js'
 import { type Reporter, remarkOn } from './reporter.js'
 import { advance, type ProgressState, waiting } from './state.js'
@@ -24,14 +24,14 @@ export function lineReporter(err: Sink, now: () => number = Date.now): Reporter 
       const last = event.kind === 'step' ? state.done === state.steps : event.done === event.total
       if (!last && now() - written < INTERVAL) return
       written = now()
-      err.write(`${part.label}  ${describe(state)}\n`)
+      err.write(`${part.label}  ${describe(part.label, state)}\n`)
     },
     note: text => err.write(`${text}\n`),
     close() {},
   }
 }
 
-function describe(state: ProgressState): string {
+function describe(label: string, state: ProgressState): string {
   if (state.phase === 'evaluating') {
     const { part, done, total } = state.evaluating
     return `evaluating on ${part}  ${Math.floor(done)}/${total}`
@@ -39,7 +39,8 @@ function describe(state: ProgressState): string {
   const { done, steps, loss, robustAccuracy, distance, radius, secondsLeft } = state
   const parts = [`step ${Math.floor(done)}/${steps}`]
   if (loss !== null) parts.push(`loss ${figure(loss)}`)
-  if (robustAccuracy !== null) parts.push(`accuracy under attack ${percent(robustAccuracy)}`)
+  if (robustAccuracy !== null)
+    parts.push(`${accuracyName(label)} accuracy ${percent(robustAccuracy)}`)
   if (distance !== null)
     parts.push(`‖W−W₀‖ ${figure(distance)}${radius === null ? '' : ` of ${radius}`}`)
   if (secondsLeft !== null) parts.push(`${duration(secondsLeft)} left`)

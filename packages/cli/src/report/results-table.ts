@@ -76,12 +76,13 @@ export function resultsNote({ main, baseline }: ExperimentResult): string {
   if (summary === null || summary.train === null) return 'Stopped before its evaluation.'
   const { train, test, evaluationAttack, errorBound } = summary
   const on = [`${train.examples} training`, ...(test === null ? [] : [`${test.examples} test`])]
-  const bound =
-    errorBound === null || errorBound >= 1
-      ? ''
-      : ` A training loss of ${figure(train.robustLoss)} under it allows at most ${percent(errorBound)} errors.`
-  return (
-    `Robust: under ${attackName(evaluationAttack)}, on ${on.join(' and ')} examples. ` +
-    `It is an upper bound of the true robust accuracy: a stronger attack may find more.${bound}`
-  )
+  const lines = [
+    `Robust: under ${attackName(evaluationAttack)}, on ${on.join(' and ')} examples.`,
+    'A stronger attack may find more: robust accuracies are upper bounds.',
+  ]
+  if (errorBound !== null && errorBound < 1)
+    lines.push(
+      `A training loss of ${figure(train.robustLoss)} allows ${percent(errorBound)} errors at most, under this attack.`,
+    )
+  return lines.join('\n')
 }

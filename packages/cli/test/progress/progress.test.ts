@@ -54,6 +54,7 @@ t.test('the bar shows the figures and fits its terminal', async t => {
     /^pgd-5 █+─+ 20\/40 {2}loss 0\.0675 {2}robust 81\.1 % {2}0:05 left {2}‖ΔW‖ 4\.000\/6/,
   )
   t.equal(wide.match(/█/g)?.length, wide.match(/─/g)?.length, 'half done, half full')
+  t.match(drawBar('identity', state, 100), /clean 81\.1 %/, 'no attack, no robustness')
   const narrow = drawBar('pgd-5', state, 40)
   t.match(narrow, /20\/40/)
   t.notMatch(narrow, /ΔW/, 'the last figures give way')
@@ -78,7 +79,7 @@ t.test('a log gets a line every five seconds, and the last one always', async t 
   }
   const lines = terminal.texts.err.split('\n').filter(line => line.startsWith('pgd-5  step'))
   t.equal(lines.length, 3, 'at the start, after 5 s, and at the end of 10 s')
-  t.match(lines[0], /step 1\/40 {2}loss 0\.5000 {2}accuracy under attack 50\.0 %/)
+  t.match(lines[0], /step 1\/40 {2}loss 0\.5000 {2}robust accuracy 50\.0 %/)
   t.match(lines[1], /‖W−W₀‖ 4\.200 of 6/)
   t.match(lines[2], /step 40\/40/)
 })

@@ -123,6 +123,6 @@ t.test('the table does without what is not there', async t => {
 t.test('the note says what measured the figures and what they do not show', async t => {
   const note = resultsNote({ status: 'done', dir: 'x', main: summary(), baseline: null })
   t.match(note, /pgd-20, on 512 training and 256 test examples/)
-  t.match(note, /upper bound/)
-  t.match(note, /at most 40\.3 % errors/)
+  t.match(note, /upper bounds/)
+  t.match(note, /allows 40\.3 % errors at most/)
 })
