@@ -13,7 +13,7 @@ import {
 } from './safetensors-header.js'
 
 /** Element types by their array. */
-export type TensorData = Float32Array | Float64Array | Int32Array
+type TensorData = Float32Array | Float64Array | Int32Array
 
 export interface SafeTensor {
   readonly name: string

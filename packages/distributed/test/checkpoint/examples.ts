@@ -5,7 +5,7 @@ import {
   writeCheckpoint,
 } from '../../dist/checkpoint/checkpoint.js'
 
-export const network: CheckpointState['network'] = {
+const network: CheckpointState['network'] = {
   family: 'two-layer',
   inputs: 3,
   width: 4,

@@ -44,10 +44,10 @@ t.test('the bytes are those of the format, written out by hand', async t => {
 })
 
 t.test('a file that another program wrote is read', async t => {
-  // As Python's safetensors 0.4 wrote save_file({'b': int32 [[1,2,3]], 'a': float64 scalar 0.5}, …).
+  // As Python's safetensors 0.8.0 wrote save_file({'b': int32 [[1,2,3]], 'a': float64 0.5}, …).
   const header =
     '{"__metadata__":{"format":"np"},"a":{"dtype":"F64","shape":[],"data_offsets":[0,8]},' +
-    '"b":{"dtype":"I32","shape":[1,3],"data_offsets":[8,20]}}   '
+    '"b":{"dtype":"I32","shape":[1,3],"data_offsets":[8,20]}}    '
   const data = [0, 0, 0, 0, 0, 0, 0xe0, 0x3f, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0]
   const { tensors, metadata } = await readSafetensors(raw(t, header, data))
   t.same(metadata, { format: 'np' })
