@@ -12,7 +12,7 @@ export function ascendLoss({ loss, labels }: View): Objective {
 }
 
 /** +f or −f, for one output. */
-export function ascendOutput(sign: 1 | -1): Objective {
+function ascendOutput(sign: 1 | -1): Objective {
   return outputs => tf.fill([outputs.shape[0], 1], sign)
 }
 

@@ -69,6 +69,8 @@ for (const kind of setKinds) {
     for (const series of [losses, longer, drawn])
       for (const k of [1, 2])
         t.ok(series[k]!.every((loss, i) => loss >= series[k - 1]![i]! - ROUNDING))
+    for (const [one, , several] of [losses, drawn])
+      t.ok(several!.filter((loss, i) => loss > one![i]! + 1e-3).length > 10, 'and some gain')
   })
 
   t.test(`${kind}: the order of a batch does not matter, nor what else is in it`, async t => {

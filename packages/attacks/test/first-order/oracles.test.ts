@@ -1,4 +1,12 @@
-import { type Attack, type Attackable, bindNetwork, fgsm, identity, pgd } from '@saddle/attacks'
+import {
+  type Attack,
+  type Attackable,
+  bindNetwork,
+  fgsm,
+  identity,
+  pgd,
+  uniform,
+} from '@saddle/attacks'
 import { deepReluNetwork, lossFrom, scoped, twoLayerNetwork, useBackend } from '@saddle/core'
 import * as tf from '@tensorflow/tfjs-core'
 import t from 'tap'
@@ -147,6 +155,27 @@ t.test(
         t.same(run(attack, p, model).point, p.x)
   },
 )
+
+t.test('a step is stepSize radii long', async t => {
+  const p = problem({ kind: 'l2', radius: 0.4 }, 5, 3)
+  const attack = pgd({ steps: 3, stepSize: 0.25, start: 'clean', keepBest: false })
+  const { distance } = run(attack, p, linearModel([[3, -1, 2]], [0]))
+  t.ok(distance.every(v => Math.abs(v - 0.3) < 1e-6))
+})
+
+t.test('on a tie the earlier point stays', async t => {
+  // f is constant, but claims a gradient: every iterate has the same loss.
+  const p = problem({ kind: 'l2', radius: 0.3 }, 5, 3)
+  const constant: Attackable = {
+    outputs: 1,
+    forward: x => tf.fill([x.shape[0], 1], 0.5),
+    inputGradient: x => ({ outputs: tf.fill([x.shape[0], 1], 0.5), gradient: tf.onesLike(x) }),
+  }
+  t.same(run(pgd({ start: 'clean', restarts: 1 }), p, constant).point, p.x)
+  t.same(run(pgd({ start: 'clean-first', restarts: 3 }), p, constant).point, p.x)
+  const first = run(uniform(), p, constant).point
+  t.same(run(uniform({ draws: 4 }), p, constant).point, first)
+})
 
 t.test('a saturated loss keeps its direction', async t => {
   // logistic at v = 20: ℓ' = −2e-9, far below FLAT, but ∇f = w is not.

@@ -78,12 +78,7 @@ function farthestAlong(centres: tf.Tensor2D, z: tf.Tensor2D, radius: number): tf
  * the order of (lost ⟨z, x⟩)/(gained norm²), and the last one stops where the norm is 1. Always feasible, because
  * the farthest corner of the box has norm ≥ ‖x_0‖ = 1. O(d log d).
  */
-export function fillNorm(
-  z: Float64Array,
-  lo: Float64Array,
-  hi: Float64Array,
-  out: Float64Array,
-): void {
+function fillNorm(z: Float64Array, lo: Float64Array, hi: Float64Array, out: Float64Array): void {
   const flips: { at: number; to: number; price: number }[] = []
   let norm2 = 0
   for (let j = 0; j < z.length; j++) {

@@ -37,7 +37,7 @@ function randomData(kind: SetSpec['kind'], n: number, d: number, seed: number): 
   )
 }
 
-/** The radius at which the sets of two rows meet, from the table of section 1.4's geometry. */
+/** The radius at which the sets of two rows meet: from the geometry of each set. */
 const meetingRadius: Readonly<Record<string, (a: number[], b: number[]) => number>> = {
   l2: (a, b) => Math.hypot(...minus(a, b)) / 2,
   linf: (a, b) => Math.max(...minus(a, b).map(Math.abs)) / 2,

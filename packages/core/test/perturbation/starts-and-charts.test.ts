@@ -76,6 +76,16 @@ t.test('the cap takes a fixed tangent where the projection is not unique', async
   t.ok(Math.abs(distance(row(x, 0, 3), row(batch.centres, 0, 3)) - 0.5) < 1e-6)
 })
 
+t.test('the cap keeps its angle where hardly any tangential part is left', async t => {
+  // z = −x_0 + 1e-6 · noise: one orthogonalisation leaves as much along x_0 as there is across.
+  const c = setCases.find(c => c.kind === 'cap')!
+  const batch = randomBatch(c, 50, 0.3, 100, 19)
+  const opposite = batch.centres.map((v, j) => -v + 1e-6 * Math.sin(j * j))
+  const x = apply(batch, opposite, batch.set.project)
+  const angles = apply(batch, x, batch.set.distance)
+  t.ok(angles.every(v => Math.abs(v - 0.3) < ROUNDING))
+})
+
 t.test('a radial gradient has no tangential part to follow', async t => {
   for (const kind of ['cap', 'box-sphere'] as const) {
     const batch = randomBatch(setCases.find(c => c.kind === kind)!, 50, 0.3, 40, 14)
