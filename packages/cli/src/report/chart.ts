@@ -155,7 +155,7 @@ function yAxis(panel: Panel, index: number): object {
     },
     splitLine: { lineStyle: { color: FAINT } },
     splitNumber: 4,
-    ...(panel.max === 1 ? { interval: 0.25 } : { boundaryGap: [0, '8%'] }),
+    ...(panel.max === undefined ? { boundaryGap: [0, '8%'] } : { interval: panel.max / 4 }),
   }
 }
 

@@ -5,10 +5,11 @@ import { type Curve, stepsOf } from './curves.js'
 export function drawDistance(curves: readonly Curve[]): string {
   const radius = curves[0]?.summary.radius ?? null
   const deep = curves.some(c => c.records.some(r => r.distances.length > 1))
+  const dashed = curves.length > 1 ? `; dashed: ${curves[0]!.name}` : ''
   return drawChart(
     'Distance from initialisation',
     deep
-      ? 'each layer h on its own, times √m, so that it compares with R (Section 4)'
+      ? `each layer h on its own, times √m, so that it compares with R (Section 4)${dashed}`
       : 'in the units of R: ‖W − W₀‖_F for two-layer networks, √m times that for a deep layer',
     stepsOf(curves),
     [
@@ -23,11 +24,11 @@ export function drawDistance(curves: readonly Curve[]): string {
   )
 }
 
-/** One line a group; layers of one training differ in colour, those of the baseline are dashed. */
+/** One line a group. Layers differ in colour and share it with the same layer of the baseline, which is dashed. */
 function linesOf({ name, colour, role, records }: Curve): Line[] {
   const groups = records[0]?.distances.map(d => d.group) ?? []
   return groups.map((group, g) => ({
-    name: groups.length === 1 ? name : `${name}, ${layerOf(group)}`,
+    name: groups.length === 1 ? name : layerOf(group),
     colour: groups.length > 1 ? COLOURS[g % COLOURS.length]! : colour,
     dashed: role === 'baseline',
     points: [[0, 0], ...records.map(r => [r.step + 1, r.distances[g]?.distance ?? null] as const)],

@@ -68,7 +68,7 @@ t.test('the picture of the distance draws R and each layer', async t => {
   const deep = curveOf('main', summary(), records(1, ['layers.1', 'layers.2+ & layers.2-']))
   const svg = drawDistance([deep])
   t.equal(xmlProblem(svg), null)
-  for (const h of [1, 2]) t.ok(svg.includes(`trained with pgd-5, h = ${h}<`))
+  for (const h of [1, 2]) t.ok(svg.includes(`>h = ${h}</text>`))
   const free = curveOf('main', summary({ radius: null }), records())
   t.notMatch(drawDistance([free]), /R =/)
 })
