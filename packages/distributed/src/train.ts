@@ -2,9 +2,9 @@ import { join } from 'node:path'
 import { absolutePaths } from './config/files.js'
 import { parseConfig } from './config/parse.js'
 import type { ConfigInput } from './config/schema.js'
-import { executeRun, type RunOptions } from './coordinator/run.js'
+import { beginRun, carryOut, type RunOptions } from './coordinator/run.js'
 import type { RunSummary } from './run/events.js'
-import { createRunFolder, openRunFolder } from './run/folder.js'
+import { createRunFolder, openRunFolder, refuseExistingRun } from './run/folder.js'
 
 export interface TrainOptions extends RunOptions {
   /** The run folder to create; default: runs/NAME-TIME under the current folder. */
@@ -31,8 +31,10 @@ export interface TrainOptions extends RunOptions {
 export async function train(config: ConfigInput, options: TrainOptions = {}): Promise<RunSummary> {
   const resolved = absolutePaths(parseConfig(config), options.directory ?? process.cwd())
   const dir = options.out ?? join('runs', `${resolved.name}-${timestamp()}`)
-  await createRunFolder(dir, resolved)
-  return executeRun(dir, resolved, options)
+  await refuseExistingRun(dir)
+  const begun = await beginRun(dir, resolved, options)
+  await createRunFolder(dir, begun.config)
+  return carryOut(dir, begun, options)
 }
 
 /**
@@ -44,7 +46,7 @@ export async function train(config: ConfigInput, options: TrainOptions = {}): Pr
  */
 export async function resume(dir: string, options: RunOptions = {}): Promise<RunSummary> {
   const { config } = await openRunFolder(dir)
-  return executeRun(dir, config, options)
+  return carryOut(dir, await beginRun(dir, config, options), options)
 }
 
 /** yyyymmdd-hhmmss, local time. */

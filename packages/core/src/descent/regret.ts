@@ -68,7 +68,10 @@ export const initialRegret: RegretState = {
   worst: null,
 }
 
-/** (C1)–(C3) of one step, all in float64 from terms measured independently of each other. */
+/**
+ * (C1)–(C3) of one step, in float64. (C2) and (C3) compare terms that were measured apart. In (C1) `inner` cancels,
+ * since `linearisation` is made with it: what it checks is the convexity of the loss along the way to W†.
+ */
 export function checkRegret(terms: RegretTerms, step: RegretStep): RegretChecks {
   const { gap, inner, linearisation, distanceSquared, proposedSquared, projectedSquared } = terms
   const { stepSize, gradientNorm } = step

@@ -80,5 +80,6 @@ export const square: Loss = ofResidual(
 export const absolute: Loss = ofResidual(
   { name: 'absolute', lipschitz: 1, smoothness: Number.POSITIVE_INFINITY, wrongAtLeast: 1 },
   r => tf.abs(r),
-  r => tf.sign(r),
+  // Not tf.sign, which is 0 below about 1e-7 on wasm.
+  r => tf.sub(tf.step(r), tf.step(tf.neg(r))),
 )

@@ -109,7 +109,8 @@ export function theorem51Plan(given: {
  *
  * which leaves ε/3 for the linearisation error Lc·|e|, to be measured on the run.
  *
- * @param radius R, each layer's ‖W† − W_0‖_F ≤ R/√m; @param depth H; @param dimension d.
+ * @param radius R, each layer's ‖W† − W_0‖_F ≤ R/√m; the theorem asks for R = Ω(1), a constant that it doesn't name.
+ * @param depth H; @param dimension d.
  * @throws SaddleError RANGE for a number that is not positive (not whole: H, d); CONFIG for an infinite Lc.
  */
 export function theorem41Plan(given: {

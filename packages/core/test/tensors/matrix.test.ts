@@ -31,57 +31,67 @@ function product(a: Float32Array, b: Float32Array, n: number, k: number, m: numb
 
 t.test('row blocks cover every row once, in order, at most 2 MiB each', async t => {
   fc.assert(
-    fc.property(fc.integer({ min: 1, max: 1e7 }), fc.integer({ min: 1, max: 1e5 }), (rows, cols) => {
-      const step = blockRows(rows, cols)
-      t.ok(step <= 8 || step * cols <= 1 << 19)
-      const blocks = rowBlocks(Math.min(rows, 20 * step + 3), cols)
-      let next = 0
-      for (const { start, stop } of blocks) {
-        t.equal(start, next)
-        t.ok(stop > start)
-        next = stop
-      }
-      t.equal(next, Math.min(rows, 20 * step + 3))
-    }),
+    fc.property(
+      fc.integer({ min: 1, max: 1e7 }),
+      fc.integer({ min: 1, max: 1e5 }),
+      (rows, cols) => {
+        const step = blockRows(rows, cols)
+        t.ok(step <= 8 || step * cols <= 1 << 19)
+        const blocks = rowBlocks(Math.min(rows, 20 * step + 3), cols)
+        let next = 0
+        for (const { start, stop } of blocks) {
+          t.equal(start, next)
+          t.ok(stop > start)
+          next = stop
+        }
+        t.equal(next, Math.min(rows, 20 * step + 3))
+      },
+    ),
     { numRuns: 50 },
   )
 })
 
 for (const backend of ['cpu', 'wasm']) {
-  t.test(`${backend}: W X and P W equal the triple loop, over one block and over several`, async t => {
-    await useBackend(backend)
-    // 70,000 columns make blocks of 8 rows; integers keep float32 sums exact in any order.
-    for (const [rows, cols] of [
-      [5, 3],
-      [19, 70_000],
-    ] as const) {
-      const w = integers(rows, cols, 1)
-      const x = integers(cols, 4, 2)
-      const p = integers(3, rows, 3)
-      const before = tf.memory().numTensors
-      const [wx, pw] = tf.tidy(() => [
-        timesMatrix(w, tf.tensor2d(x.data, [cols, 4])).dataSync(),
-        matrixTimes(tf.tensor2d(p.data, [3, rows]), w).dataSync(),
-      ])
-      t.equal(tf.memory().numTensors, before, 'no tensor is left behind')
-      t.same([...wx], product(w.data, x.data, rows, cols, 4))
-      t.same([...pw], product(p.data, w.data, 3, rows, cols))
-    }
-  })
+  t.test(
+    `${backend}: W X and P W equal the triple loop, over one block and over several`,
+    async t => {
+      await useBackend(backend)
+      // 70,000 columns make blocks of 8 rows; integers keep float32 sums exact in any order.
+      for (const [rows, cols] of [
+        [5, 3],
+        [19, 70_000],
+      ] as const) {
+        const w = integers(rows, cols, 1)
+        const x = integers(cols, 4, 2)
+        const p = integers(3, rows, 3)
+        const before = tf.memory().numTensors
+        const [wx, pw] = tf.tidy(() => [
+          timesMatrix(w, tf.tensor2d(x.data, [cols, 4])).dataSync(),
+          matrixTimes(tf.tensor2d(p.data, [3, rows]), w).dataSync(),
+        ])
+        t.equal(tf.memory().numTensors, before, 'no tensor is left behind')
+        t.same([...wx], product(w.data, x.data, rows, cols, 4))
+        t.same([...pw], product(p.data, w.data, 3, rows, cols))
+      }
+    },
+  )
 }
 
-t.test('a backend that shares memory sees the matrix in one block; the others block by block', async t => {
-  const w = allocateMatrix(20, 70_000)
-  const heights = () => {
-    const seen: number[] = []
-    eachRowBlock(w, block => seen.push(block.shape[0]))
-    return seen
-  }
-  await useBackend('cpu')
-  t.same(heights(), [20])
-  await useBackend('wasm')
-  t.same(heights(), [8, 8, 4])
-})
+t.test(
+  'a backend that shares memory sees the matrix in one block; the others block by block',
+  async t => {
+    const w = allocateMatrix(20, 70_000)
+    const heights = () => {
+      const seen: number[] = []
+      eachRowBlock(w, block => seen.push(block.shape[0]))
+      return seen
+    }
+    await useBackend('cpu')
+    t.same(heights(), [20])
+    await useBackend('wasm')
+    t.same(heights(), [8, 8, 4])
+  },
+)
 
 t.test('writeMatrix copies a tensor and refuses another shape', async t => {
   await useBackend('cpu')
@@ -89,7 +99,10 @@ t.test('writeMatrix copies a tensor and refuses another shape', async t => {
   tf.tidy(() => writeMatrix(w, tf.tensor2d([1, 2, 3, 4], [2, 2])))
   t.same([...w.data], [1, 2, 3, 4])
   const wrong = tf.tensor2d([1, 2], [1, 2])
-  t.throws(() => writeMatrix(w, wrong), { code: 'SHAPE', message: /expected shape \[2, 2\], got \[1, 2\]/ })
+  t.throws(() => writeMatrix(w, wrong), {
+    code: 'SHAPE',
+    message: /expected shape \[2, 2\], got \[1, 2\]/,
+  })
   wrong.dispose()
 })
 
@@ -97,19 +110,22 @@ t.test('an unknown backend is refused by name, with the known ones', async t => 
   await t.rejects(useBackend('gpu3000'), { code: 'BACKEND', message: /gpu3000.*wasm/ })
 })
 
-t.test('auto takes the most preferred backend that loads and says why it passed over the others', async t => {
-  registerBackend({
-    name: 'broken',
-    description: 'a backend that never loads',
-    needs: 'a machine that does not exist',
-    lives: 'thread',
-    sharesMemory: false,
-    preference: 1,
-    async load() {
-      throw new SaddleError('BACKEND', 'no such machine')
-    },
-  })
-  const { backend, passedOver } = await useBackend('auto')
-  t.equal(backend.name, 'wasm')
-  t.match(passedOver, [{ name: 'broken', reason: /no such machine.*needs a machine/ }])
-})
+t.test(
+  'auto takes the most preferred backend that loads and says why it passed over the others',
+  async t => {
+    registerBackend({
+      name: 'broken',
+      description: 'a backend that never loads',
+      needs: 'a machine that does not exist',
+      lives: 'thread',
+      sharesMemory: false,
+      preference: 1,
+      async load() {
+        throw new SaddleError('BACKEND', 'no such machine')
+      },
+    })
+    const { backend, passedOver } = await useBackend('auto')
+    t.equal(backend.name, 'wasm')
+    t.match(passedOver, [{ name: 'broken', reason: /no such machine.*needs a machine/ }])
+  },
+)

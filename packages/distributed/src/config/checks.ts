@@ -129,13 +129,21 @@ function checkAttacks({ data, attack, evaluation }: Config): Problem[] {
 
 function checkDescent({ data, descent }: Config): Problem[] {
   const { batch, stepSize } = descent
-  const { count } = data
-  const problems = need(
-    batch === 'full' || count === null || batch <= count,
-    'descent.batch',
-    `at most data.count = ${count}, or full`,
-    batch,
-  )
+  const { count, sphere } = data
+  const problems = [
+    ...need(
+      batch === 'full' || count === null || batch <= count,
+      'descent.batch',
+      `at most data.count = ${count}, or full`,
+      batch,
+    ),
+    ...need(
+      stepSize !== 'theory' || sphere.kind !== 'none',
+      'descent.stepSize',
+      'a number for data.sphere.kind: none (theory knows inputs of norm 1 only)',
+      stepSize,
+    ),
+  ]
   if (typeof stepSize !== 'object' || stepSize.kind !== 'piecewise') return problems
   const { values, boundaries } = stepSize
   const ascending = boundaries.every((b, i) => i === 0 || boundaries[i - 1]! < b)

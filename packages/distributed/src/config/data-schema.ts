@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
 const positiveInt = z.int().positive()
-const classesOfSource = z.array(z.union([z.int().nonnegative(), z.string()])).min(2)
+const classesOfSource = z.array(z.union([z.int(), z.string()])).min(2)
 
 const mnist = z.strictObject({ kind: z.literal('mnist') })
 const idx = z.strictObject({

@@ -68,7 +68,11 @@ const attackSchema = z.discriminatedUnion('kind', [
 
 const stepSizeSchema = z.union([
   z.number().positive(),
-  z.literal('theory').describe('0.7/(mH) for deep, 1/C1² for two-layer: safe for 1-smooth losses'),
+  z
+    .literal('theory')
+    .describe(
+      '0.7/(m H Ls) for deep, 1/(C1² Ls) for two-layer, Ls the smoothness of the loss: safe for inputs of norm 1',
+    ),
   z.strictObject({
     kind: z.literal('piecewise'),
     values: z.array(z.number().positive()).min(1).describe('α, one more than boundaries'),

@@ -1,30 +1,9 @@
-import { createHash } from 'node:crypto'
-import {
-  initialRegret,
-  type Parameters,
-  type RegretState,
-  reportRegret,
-  SaddleError,
-  stepSizeAt,
-  updateRegret,
-  useBackend,
-} from '@saddle/core'
-import { writeCheckpoint } from '../checkpoint/checkpoint.js'
+import { type BackendChoice, SaddleError, useBackend } from '@saddle/core'
 import type { Config } from '../config/schema.js'
-import { defaultWorkers } from '../devices/report.js'
-import { createSlots } from '../devices/slots.js'
-import { describe, WorkerPool } from '../pool/pool.js'
-import { createWorkspace, type Workspace } from '../replica/workspace.js'
-import type { RunSummary, StepRecord, TrainEvent } from '../run/events.js'
-import { writeJsonAtomic } from '../run/folder.js'
+import type { RunSummary, TrainEvent } from '../run/events.js'
 import { closeLogger, createLogger } from '../run/logger.js'
-import { MetricsLog } from '../run/metrics.js'
-import { tensorsOf } from '../run/network.js'
-import { version } from '../version.js'
-import { evaluatePart } from './evaluate.js'
 import { type Prepared, prepare } from './prepare.js'
-import { ShardProgress } from './progress.js'
-import { trainStep } from './step.js'
+import { Session } from './session.js'
 
 export interface RunOptions {
   /** Workers; overrides `compute.workers`, and changes no bit of the result. */
@@ -40,36 +19,40 @@ export interface RunOptions {
   readonly heapMiB?: number
 }
 
-/** What a run remembers from step to step; all of it is in every checkpoint. */
-interface Progress {
-  step: number
-  projectedSteps: number
-  bestLoss: number
-  worstDistance: number
-  seconds: number
-  regret: RegretState
+/** A run whose input was found good, before anything is written or any worker started. */
+export interface Begun {
+  /** With the backend that `auto` stood for: a resumed run must compute with the same one. */
+  readonly config: Config
+  readonly backend: BackendChoice
+  readonly prepared: Prepared
+}
+
+/** Chooses the backend, loads the data, draws or restores the weights; finds all bad input. Writes nothing. */
+export async function beginRun(dir: string, config: Config, options: RunOptions): Promise<Begun> {
+  const backend = await useBackend(config.compute.backend)
+  const compute = { ...config.compute, backend: backend.backend.name }
+  const resolved = { ...config, compute }
+  const prepared = await prepare(dir, resolved, options.directory ?? process.cwd())
+  return { config: resolved, backend, prepared }
 }
 
 /**
  * Carries the run in `dir` from its newest checkpoint (or its start) to its end: steps, checkpoints, evaluation,
  * summary. The result does not depend on the number of workers, nor on where it was interrupted before.
  */
-export async function executeRun(
+export async function carryOut(
   dir: string,
-  config: Config,
-  options: RunOptions = {},
+  begun: Begun,
+  options: RunOptions,
 ): Promise<RunSummary> {
+  const { config, prepared } = begun
+  const { backend, passedOver } = begun.backend
   const logger = createLogger(dir)
   const emit = options.onEvent ?? (() => {})
   try {
-    const { backend, passedOver } = await useBackend(config.compute.backend)
-    const prepared = await prepare(dir, config, options.directory ?? process.cwd())
     for (const remark of prepared.remarks) logger.info(remark)
-    const run = new Run(dir, config, options, prepared, backend.name, logger)
-    emit({
-      kind: 'start',
-      dir,
-      config,
+    const run = new Session(dir, config, options, prepared, backend.name, logger)
+    const start = {
       fromStep: run.progress.step,
       workers: run.workers,
       backend: backend.name,
@@ -80,13 +63,9 @@ export async function executeRun(
         factorBytes,
         denseBytes,
       })),
-    })
-    logger.info('start', {
-      step: run.progress.step,
-      workers: run.workers,
-      backend: backend.name,
-      passedOver,
-    })
+    }
+    emit({ kind: 'start', dir, config, ...start })
+    logger.info('start', start)
     const summary = await run.finish()
     logger.info(summary.status, { steps: summary.stepsDone, seconds: summary.seconds })
     emit({ kind: 'done', summary })
@@ -99,242 +78,4 @@ export async function executeRun(
   } finally {
     await closeLogger(logger)
   }
-}
-
-class Run {
-  readonly workers: number
-  readonly workspace: Workspace
-  readonly progress: Progress
-  readonly #dir: string
-  readonly #config: Config
-  readonly #options: RunOptions
-  readonly #prepared: Prepared
-  readonly #backend: string
-  readonly #logger: ReturnType<typeof createLogger>
-  readonly #stop = new Int32Array(new SharedArrayBuffer(4))
-  readonly #emit: (event: TrainEvent) => void
-
-  constructor(
-    dir: string,
-    config: Config,
-    options: RunOptions,
-    prepared: Prepared,
-    backend: string,
-    logger: ReturnType<typeof createLogger>,
-  ) {
-    this.#dir = dir
-    this.#config = config
-    this.#options = options
-    this.#prepared = prepared
-    this.#backend = backend
-    this.#logger = logger
-    this.#emit = options.onEvent ?? (() => {})
-    const asked = options.workers ?? config.compute.workers
-    this.workers = asked === 'auto' ? defaultWorkers() : asked
-    const { count } = prepared.data.train
-    const { batch } = config.descent
-    this.workspace = createWorkspace(prepared.parameters, {
-      examples: count,
-      batch: batch === 'full' ? count : Math.min(batch, count),
-      shard: config.compute.shard,
-      windowBytes: config.compute.window,
-      inFlight: this.workers + 1,
-    })
-    const { checkpoint } = prepared
-    this.progress = {
-      step: checkpoint?.step ?? 0,
-      projectedSteps: checkpoint?.projectedSteps ?? 0,
-      bestLoss: checkpoint?.bestLoss ?? Number.POSITIVE_INFINITY,
-      worstDistance: checkpoint?.worstDistance ?? 0,
-      seconds: checkpoint?.seconds ?? 0,
-      regret: (checkpoint?.regret as RegretState | null | undefined) ?? initialRegret,
-    }
-  }
-
-  async finish(): Promise<RunSummary> {
-    const { signal } = this.#options
-    const onAbort = () => Atomics.store(this.#stop, 0, 1)
-    if (signal?.aborted === true) onAbort()
-    signal?.addEventListener('abort', onAbort)
-    const shards = new ShardProgress(
-      (step, done, total) => this.#emit({ kind: 'shard', step, done, total }),
-      (slot, backend) => this.#logger.info('worker ready', { slot, backend }),
-    )
-    const metrics = MetricsLog.open(this.#dir, {
-      truncateTo: this.#prepared.checkpoint?.metricsBytes ?? 0,
-    })
-    try {
-      await using pool = this.#startPool(shards)
-      const stopped = await this.#steps(pool, metrics, shards)
-      return await this.#conclude(pool, stopped)
-    } finally {
-      signal?.removeEventListener('abort', onAbort)
-      metrics.close()
-    }
-  }
-
-  #startPool(host: ShardProgress): WorkerPool {
-    const { parameters, comparator, data } = this.#prepared
-    const { workerFile, heapMiB } = this.#options
-    return new WorkerPool(
-      {
-        backend: this.#backend,
-        slots: createSlots(this.workers),
-        stop: this.#stop,
-        seed: this.#config.seed,
-        network: this.#prepared.network.spec,
-        parameters,
-        comparator,
-        loss: this.#config.loss,
-        set: this.#config.perturbation,
-        train: data.train,
-        test: data.test,
-        workspace: this.workspace,
-      },
-      {
-        workers: this.workers,
-        retries: this.#config.compute.retries,
-        host,
-        onLost: (task, reason, attempt) => {
-          this.#logger.warn('worker lost', { task: describe(task), reason, attempt })
-          this.#emit({ kind: 'worker-lost', reason, task: describe(task), attempt })
-        },
-        ...(workerFile === undefined ? {} : { workerFile }),
-        ...(heapMiB === undefined ? {} : { heapMiB }),
-      },
-    )
-  }
-
-  /** Steps to the end or to a request to stop; true if stopped. The last step always has a checkpoint. */
-  async #steps(pool: WorkerPool, metrics: MetricsLog, shards: ShardProgress): Promise<boolean> {
-    const { config, network, loss, parameters, data } = { config: this.#config, ...this.#prepared }
-    const { descent, attack, compute, checkpoints, seed } = config
-    const context = {
-      pool,
-      network,
-      parameters,
-      workspace: this.workspace,
-      seed,
-      examples: data.train.count,
-      batch: descent.batch,
-      shard: compute.shard,
-      attack,
-      radius: descent.radius,
-      stepSize: (step: number) => stepSizeAt(descent.stepSize, step, descent.steps, network, loss),
-      onShard: (step: number, done: number, total: number) => shards.shard(step, done, total),
-    }
-    let saved = this.progress.step
-    while (this.progress.step < descent.steps) {
-      const record = await this.#unlessStopped(() => trainStep(context, this.progress.step))
-      if (record === null) break
-      this.#take(record)
-      metrics.append(record)
-      this.#emit({ kind: 'step', record, steps: descent.steps })
-      const { step } = this.progress
-      if (step % checkpoints.every === 0 || step === descent.steps) {
-        await this.#save(metrics)
-        saved = step
-      }
-    }
-    const stopped = this.#stop[0] === 1
-    if (stopped && (saved < this.progress.step || this.#prepared.checkpoint === null))
-      await this.#save(metrics)
-    return stopped
-  }
-
-  /** Null if the run was asked to stop before or during `work`; W_t is then as before it. */
-  async #unlessStopped<T>(work: () => Promise<T>): Promise<T | null> {
-    // Lets signals and progress through between two steps.
-    await new Promise(setImmediate)
-    if (Atomics.load(this.#stop, 0) === 1) return null
-    try {
-      return await work()
-    } catch (error) {
-      if (error instanceof SaddleError && error.code === 'STOPPED') return null
-      throw error
-    }
-  }
-
-  #take(record: StepRecord): void {
-    const { progress } = this
-    progress.step = record.step + 1
-    progress.projectedSteps += record.projected ? 1 : 0
-    progress.bestLoss = Math.min(progress.bestLoss, record.loss)
-    progress.worstDistance = Math.max(...record.distances.map(d => d.distance))
-    progress.seconds += record.seconds
-    if (record.regret !== undefined)
-      progress.regret = updateRegret(progress.regret, record.regret, record)
-  }
-
-  async #save(metrics: MetricsLog): Promise<void> {
-    const { parameters, network, data, configHash } = this.#prepared
-    metrics.flush()
-    const path = await writeCheckpoint(
-      this.#dir,
-      {
-        format: 1,
-        ...this.progress,
-        network: network.spec,
-        configHash,
-        dataHash: data.hash,
-        metricsBytes: metrics.bytes,
-        saddle: version,
-        node: process.version,
-      },
-      tensorsOf(parameters),
-      this.#config.checkpoints.keep,
-    )
-    this.#logger.info('checkpoint', { step: this.progress.step, path })
-    this.#emit({ kind: 'checkpoint', step: this.progress.step, path })
-  }
-
-  async #conclude(pool: WorkerPool, stoppedBefore: boolean): Promise<RunSummary> {
-    const { data, loss, parameters } = this.#prepared
-    const { evaluation, compute, descent, attack, name } = this.#config
-    const evaluate = async (part: 'train' | 'test', count: number) =>
-      stoppedBefore
-        ? null
-        : this.#unlessStopped(() =>
-            evaluatePart(pool, part, count, compute.shard, evaluation.attack, (done, total) =>
-              this.#emit({ kind: 'evaluate', part, done, total }),
-            ),
-          )
-    const train = await evaluate('train', data.train.count)
-    const test = data.test === null ? null : await evaluate('test', data.test.count)
-    const { progress } = this
-    const summary: RunSummary = {
-      name,
-      status: this.#stop[0] === 1 ? 'stopped' : 'done',
-      steps: descent.steps,
-      stepsDone: progress.step,
-      train,
-      test,
-      worstDistance: progress.worstDistance,
-      radius: descent.radius,
-      projectedShare: progress.step === 0 ? 0 : progress.projectedSteps / progress.step,
-      bestLoss: progress.bestLoss,
-      regret: reportRegret(progress.regret),
-      seconds: progress.seconds,
-      backend: this.#backend,
-      workers: this.workers,
-      attack,
-      evaluationAttack: evaluation.attack,
-      errorBound: train === null ? null : Math.min(1, train.robustLoss / loss.wrongAtLeast),
-      weights: hashOf(parameters),
-      saddle: version,
-      node: process.version,
-    }
-    await writeJsonAtomic(`${this.#dir}/summary.json`, summary)
-    return summary
-  }
-}
-
-/** SHA-256 over all trained matrices, in order: equal for equal runs, whatever ran them. */
-function hashOf({ trained }: Parameters): string {
-  const hash = createHash('sha256')
-  for (const { weights } of trained)
-    hash.update(
-      new Uint8Array(weights.data.buffer, weights.data.byteOffset, weights.data.byteLength),
-    )
-  return hash.digest('hex')
 }

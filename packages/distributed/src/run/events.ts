@@ -41,6 +41,7 @@ export interface RunSummary {
   readonly radius: number | null
   /** Share of steps on which the projection acted. */
   readonly projectedShare: number
+  /** The least L_A over the steps' batches: min_t L_A(W_t), the theorems' quantity, when batches are full. */
   readonly bestLoss: number
   /** The regret monitor (C4) over the steps so far; null without a comparator. */
   readonly regret: RegretReport | null

@@ -17,13 +17,7 @@ const CONFIG = 'config.yaml'
  * @throws SaddleError CONFIG if a run is there already; DISK if the folder cannot be written
  */
 export async function createRunFolder(dir: string, config: Config): Promise<void> {
-  const file = join(dir, CONFIG)
-  if (await isThere(file))
-    throw new SaddleError(
-      'CONFIG',
-      `${dir} holds a run already. Go on with it by \`saddle resume ${dir}\`, or choose another folder with --out.`,
-      { dir },
-    )
+  await refuseExistingRun(dir)
   try {
     await mkdir(dir, { recursive: true })
   } catch (error) {
@@ -36,7 +30,17 @@ export async function createRunFolder(dir: string, config: Config): Promise<void
       )
     throw diskError(error, dir, 'Choose another folder with --out.')
   }
-  await writeConfig(config, file)
+  await writeConfig(config, join(dir, CONFIG))
+}
+
+/** @throws SaddleError CONFIG if `dir` holds a run. */
+export async function refuseExistingRun(dir: string): Promise<void> {
+  if (!(await isThere(join(dir, CONFIG)))) return
+  throw new SaddleError(
+    'CONFIG',
+    `${dir} holds a run already. Go on with it by \`saddle resume ${dir}\`, or choose another folder with --out.`,
+    { dir },
+  )
 }
 
 /**

@@ -7,7 +7,7 @@ import {
   perturbationSetFrom,
   SaddleError,
 } from '@saddle/core'
-import { type NamedTensor, latestCheckpoint, readCheckpoint } from '../checkpoint/checkpoint.js'
+import { latestCheckpoint, type NamedTensor, readCheckpoint } from '../checkpoint/checkpoint.js'
 import type { Config } from '../config/schema.js'
 import { openRunFolder } from './folder.js'
 
@@ -31,8 +31,14 @@ export function networkOf(config: Config, data: DataSplit): Network {
 }
 
 /** Names of a checkpoint's tensors: W_0 as `first+.initial`, D as `first+.displacement`, frozen ones as `frozen.output`. */
-export function tensorsOf(parameters: Parameters): { initial: NamedTensor[]; displacement: NamedTensor[] } {
-  const named = (name: string, { rows, cols, data }: Parameters['frozen'][string]): NamedTensor => ({
+export function tensorsOf(parameters: Parameters): {
+  initial: NamedTensor[]
+  displacement: NamedTensor[]
+} {
+  const named = (
+    name: string,
+    { rows, cols, data }: Parameters['frozen'][string],
+  ): NamedTensor => ({
     name,
     shape: [rows, cols],
     data,

@@ -45,12 +45,13 @@ for (const [name, config] of Object.entries({ deep, deepMiniBatch, deepWindows, 
 t.test(
   'the deep configuration exercises both forms, and mini-batches and windows another path',
   async t => {
+    const folder = t.testdir()
     const plans: Record<string, string[]> = {}
     for (const [name, config] of Object.entries({ deep, deepMiniBatch, deepWindows })) {
       const onEvent = (event: TrainEvent) => {
         if (event.kind === 'start') plans[name] = event.plan.map(p => p.form)
       }
-      const summary = await train(config, { out: `${t.testdirName}-${name}`, onEvent })
+      const summary = await train(config, { out: `${folder}/${name}`, onEvent })
       plans[`${name} weights`] = [summary.weights]
     }
     t.same(plans.deep, ['dense', 'factors'])
