@@ -2,7 +2,7 @@ import type { SaddleError } from '@saddle/core'
 import { CommanderError } from 'commander'
 
 /** Exit codes of the command. 75 is EX_TEMPFAIL of sysexits.h: nothing is wrong, run it again. */
-export const exitCodes = { done: 0, failed: 1, usage: 2, stopped: 75 } as const
+const exitCodes = { done: 0, failed: 1, usage: 2, stopped: 75 } as const
 
 /** Errors that a user mends on the command line or in the configuration; nothing was trained yet. */
 const USAGE: ReadonlySet<string> = new Set(['CONFIG', 'RANGE', 'INCOMPATIBLE', 'BACKEND'])

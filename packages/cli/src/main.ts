@@ -3,7 +3,7 @@ import { exitCodeOf, isSaddleError } from './exit.js'
 import { processTerminal, type Terminal } from './terminal.js'
 
 /**
- * Runs the `saddle` command and returns the code to exit with (see `exitCodes`). Errors are told on stderr in one
+ * Runs the `saddle` command and returns the code to exit with (README, "The command"). Errors are told on stderr in one
  * paragraph; their stack only with SADDLE_DEBUG=1.
  *
  * @param args what follows the command's name: `['train', 'config.yaml']`.

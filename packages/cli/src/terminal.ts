@@ -17,7 +17,7 @@ export interface Sink {
   readonly stream: NodeJS.WritableStream
 }
 
-export type Colours = ReturnType<typeof picocolors.createColors>
+type Colours = ReturnType<typeof picocolors.createColors>
 
 /** This process's streams. A reader that went away (`saddle plan | head -1`) is no error of ours. */
 export function processTerminal(): Terminal {

@@ -27,7 +27,7 @@ const FAINT = '#dddddd'
 // No quotes: ECharts puts the name into an attribute unescaped.
 const FONT = 'Helvetica, Arial, DejaVu Sans, sans-serif'
 
-export const WIDTH = 860
+const WIDTH = 860
 const LEFT = 84
 const TOP = 92
 const GAP = 34
