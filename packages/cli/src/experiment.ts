@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SaddleError } from '@saddle/core'
 import {
@@ -51,11 +51,15 @@ export async function runExperiment(
       `${dir} holds a run already. Go on with it by \`saddle resume ${dir}\`, or name another folder with --out.`,
       { dir },
     )
-  if (baselineOf(config) !== null) {
-    await mkdir(dir, { recursive: true })
-    await writeConfig(config, experimentFile(dir))
+  if (baselineOf(config) === null) return carryOn(trainer, config, dir, options)
+  await mkdir(dir, { recursive: true })
+  await writeConfig(config, experimentFile(dir))
+  try {
+    return await carryOn(trainer, config, dir, options)
+  } catch (error) {
+    if (!existsSync(join(dir, 'baseline'))) await forget(dir)
+    throw error
   }
-  return carryOn(trainer, config, dir, options)
 }
 
 /**
@@ -132,6 +136,12 @@ async function runPart(
 /** Kept where there is a baseline, so that `resume` knows what is still to do. */
 function experimentFile(dir: string): string {
   return join(dir, 'experiment.yaml')
+}
+
+/** Leaves nothing of an experiment that ended before anything was trained, so that `dir` can be used again. */
+async function forget(dir: string): Promise<void> {
+  await rm(experimentFile(dir), { force: true })
+  if ((await readdir(dir)).length === 0) await rmdir(dir)
 }
 
 async function finishedSummary(dir: string): Promise<RunSummary | null> {

@@ -115,6 +115,16 @@ t.test('a folder that holds a run is not trained over', async t => {
   t.same(calls, [])
 })
 
+t.test('bad input leaves no folder behind', async t => {
+  const dir = join(t.testdir(), 'run')
+  const { trainer } = fakeTrainer()
+  const bad = new SaddleError('INCOMPATIBLE', 'The sets meet.')
+  const refusing: Trainer = { ...trainer, train: () => Promise.reject(bad) }
+  await t.rejects(runExperiment(refusing, config, dir), bad)
+  t.notOk(existsSync(dir))
+  t.match(await runExperiment(trainer, config, dir), { status: 'done' }, 'and it can be used again')
+})
+
 t.test('a damaged summary is an error that says what to do', async t => {
   const dir = join(t.testdir(), 'run')
   const { trainer } = fakeTrainer()
