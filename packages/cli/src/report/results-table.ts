@@ -70,7 +70,7 @@ function figures(evaluation: Evaluation | null): string[] {
   return [figure(cleanLoss), percent(cleanAccuracy), figure(robustLoss), percent(robustAccuracy)]
 }
 
-/** What the table's figures are, and what they are not. */
+/** What the table's figures are, and what they are not. A bound on errors that chance would keep is left out. */
 export function resultsNote({ main, baseline }: ExperimentResult): string {
   const summary = main ?? baseline
   if (summary === null || summary.train === null) return 'Stopped before its evaluation.'
@@ -80,7 +80,7 @@ export function resultsNote({ main, baseline }: ExperimentResult): string {
     `Robust: under ${attackName(evaluationAttack)}, on ${on.join(' and ')} examples.`,
     'A stronger attack may find more: robust accuracies are upper bounds.',
   ]
-  if (errorBound !== null && errorBound < 1)
+  if (errorBound !== null && errorBound < 0.5)
     lines.push(
       `A training loss of ${figure(train.robustLoss)} allows ${percent(errorBound)} errors at most, under this attack.`,
     )
