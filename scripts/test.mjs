@@ -17,7 +17,8 @@ tap.on('close', code => {
   const counts = tail.match(/# \{ total:[^}]*\}/g)?.at(-1) ?? ''
   const count = name => Number(counts.match(new RegExp(`${name}: (\\d+)`))?.[1] ?? 0)
   const failed = count('fail')
-  if (code !== 0 && failed === 0) console.log('tap failed without a failed test: a crash, or a time-out')
+  if (code !== 0 && failed === 0)
+    console.log('tap failed without a failed test: a crash, or a time-out')
   console.log(`${count('pass')} passed, ${failed} failed, ${count('skip') + count('todo')} skipped`)
   process.exit(code ?? 1)
 })

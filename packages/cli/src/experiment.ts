@@ -97,7 +97,6 @@ export function baselineOf(config: Config): Config | null {
     name: `${name}-baseline`,
     attack: { kind: 'identity' },
     evaluation: { ...evaluation, baseline: false },
-    monitor: { comparator: null },
   }
 }
 

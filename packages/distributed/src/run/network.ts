@@ -12,7 +12,7 @@ import type { Config } from '../config/schema.js'
 import { openRunFolder } from './folder.js'
 
 /** The network a configuration describes, for data of chart dimension `dimension` with `classes` classes. */
-export function networkSpec(config: Config, dimension: number, classes: number): NetworkSpec {
+function networkSpec(config: Config, dimension: number, classes: number): NetworkSpec {
   const { family, width, depth, activation, init, first } = config.network
   return {
     family,
@@ -30,7 +30,7 @@ export function networkOf(config: Config, data: DataSplit): Network {
   return networkFrom(networkSpec(config, data.train.dimension, data.train.classes.length))
 }
 
-/** Names of a checkpoint's tensors: W_0 as `first+.initial`, D as `first+.displacement`, frozen ones as `frozen.output`. */
+/** Names of a checkpoint's tensors: W_0 as `layers.1+.initial`, D as `layers.1+.displacement`, frozen ones as `frozen.output`. */
 export function tensorsOf(parameters: Parameters): {
   initial: NamedTensor[]
   displacement: NamedTensor[]
