@@ -5,6 +5,7 @@ import type { ConfigInput } from './config/schema.js'
 import { beginRun, carryOut, type RunOptions } from './coordinator/run.js'
 import type { RunSummary } from './run/events.js'
 import { createRunFolder, openRunFolder, refuseExistingRun } from './run/folder.js'
+import { withRunFolder } from './run/lock.js'
 
 export interface TrainOptions extends RunOptions {
   /** The run folder to create; default: runs/NAME-TIME under the current folder. */
@@ -34,19 +35,21 @@ export async function train(config: ConfigInput, options: TrainOptions = {}): Pr
   await refuseExistingRun(dir)
   const begun = await beginRun(dir, resolved, options)
   await createRunFolder(dir, begun.config)
-  return carryOut(dir, begun, options)
+  return withRunFolder(dir, () => carryOut(dir, begun, options))
 }
 
 /**
  * Goes on with a run from its newest checkpoint, to the same bits as if it had never been interrupted. A run that
  * is done is evaluated again and returns the same summary.
  *
- * @throws SaddleError CONFIG if `dir` is no run folder; CHECKPOINT if its newest checkpoint is damaged or belongs
+ * @throws SaddleError CONFIG if `dir` is no run folder, or another process is at work in it; CHECKPOINT if its newest checkpoint is damaged or belongs
  *   to other data or another configuration.
  */
 export async function resume(dir: string, options: RunOptions = {}): Promise<RunSummary> {
   const { config } = await openRunFolder(dir)
-  return carryOut(dir, await beginRun(dir, config, options), options)
+  return withRunFolder(dir, async () =>
+    carryOut(dir, await beginRun(dir, config, options), options),
+  )
 }
 
 /** yyyymmdd-hhmmss, local time. */

@@ -1,4 +1,6 @@
+import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { type ConfigInput, devices, loadNetwork, resume, train } from '@saddle/distributed'
 import t from 'tap'
 import { classes, deep } from '../fixtures/configs.js'
@@ -167,3 +169,20 @@ t.test('devices says what each backend sees, and which one auto takes', async t 
   t.equal(reports.filter(r => r.preferred).length, 1)
   for (const { available, reason } of reports) t.equal(available, reason === null)
 })
+
+t.test(
+  'two processes never work in one run folder; the lock of a killed one is taken over',
+  async t => {
+    const out = `${t.testdir()}/run`
+    const config = { ...deep, descent: { ...deep.descent, steps: 2 } }
+    const controller = new AbortController()
+    controller.abort()
+    await train(config, { out, workers: 1, signal: controller.signal })
+    t.notOk(existsSync(`${out}/lock`), 'given back at the end')
+    writeFileSync(`${out}/lock`, JSON.stringify({ pid: process.ppid, host: hostname() }))
+    await t.rejects(resume(out), { code: 'CONFIG', message: /in use by process \d+/ })
+    const { pid } = spawnSync(process.execPath, ['--version'])
+    writeFileSync(`${out}/lock`, JSON.stringify({ pid, host: hostname() }))
+    t.equal((await resume(out, { workers: 1 })).status, 'done')
+  },
+)
