@@ -126,8 +126,16 @@ t.test('settings that do not fit each other are refused, each at its path', asyn
     ['perturbation.kind', { data: lift, perturbation: { kind: 'l2', radius: 1 } }, /^lift-l2/],
     [
       'data.sphere.kind',
-      { data: { classes: [3, 8], sphere: { kind: 'none' } } },
+      { data: { classes: [3, 8], sphere: { kind: 'none' } }, descent: { steps: 1, stepSize: 1 } },
       /normalise \| bias/,
+    ],
+    [
+      'descent.stepSize',
+      {
+        data: { classes: [3, 8], sphere: { kind: 'none' } },
+        perturbation: { kind: 'l2', radius: 1 },
+      },
+      /a number .* inputs of norm 1 only/,
     ],
     [
       'attack.objective',
@@ -170,6 +178,7 @@ t.test('settings that fit each other are accepted', async t => {
     {
       data: { classes: [3, 8], sphere: { kind: 'none' } },
       perturbation: { kind: 'box-l2', radius: 1 },
+      descent: { steps: 1, stepSize: 1 },
     },
     { descent: { steps: 9, stepSize: { kind: 'piecewise', values: [1], boundaries: [] } } },
     { data: { source: { kind: 'csv', file: 'x.csv', labelColumn: -1 } } },
