@@ -56,14 +56,12 @@ export class WorkerPool implements AsyncDisposable {
       message.saddleChannel.unref()
       Comlink.expose(options.host, nodeEndpoint(message.saddleChannel))
     })
-    // Piscina stops replacing workers once one died before it was up; tasks would then wait for ever.
+    // Piscina stops replacing workers once one died before it was up; with none left, tasks would wait for ever.
     this.#broken = new Promise((_, reject) => {
       this.#piscina.on('error', error => {
-        reject(
-          new SaddleError('WORKER', `A worker thread could not start: ${reasonOf(error)}.`, {
-            reason: reasonOf(error),
-          }),
-        )
+        if (this.#piscina.threads.length > 0) return
+        const reason = reasonOf(error)
+        reject(new SaddleError('WORKER', `No worker thread can start: ${reason}.`, { reason }))
       })
     })
     this.#broken.catch(() => {})

@@ -186,3 +186,15 @@ t.test(
     t.equal((await resume(out, { workers: 1 })).status, 'done')
   },
 )
+
+t.test(
+  'workers that cannot start end the run with the reason, instead of waiting for ever',
+  async t => {
+    const out = `${t.testdir()}/run`
+    const workerFile = new URL('../fixtures/unborn.worker.mjs', import.meta.url)
+    await t.rejects(train(deep, { out, workers: 2, workerFile }), {
+      code: 'WORKER',
+      message: /broken before it was up/,
+    })
+  },
+)
