@@ -18,11 +18,3 @@ export function batchAt(
   const permutation = shuffle(openStream({ seed, purpose: 'batches', step: epoch }), count)
   return permutation.slice(first, first + batch)
 }
-
-/** [start, stop) of consecutive shards of at most `size` examples. */
-export function shardsOf(count: number, size: number): { start: number; stop: number }[] {
-  return Array.from({ length: Math.ceil(count / size) }, (_, i) => ({
-    start: i * size,
-    stop: Math.min(count, (i + 1) * size),
-  }))
-}

@@ -1,7 +1,7 @@
 import type { AttackSpec } from '@saddle/attacks'
 import type { WorkerPool } from '../pool/pool.js'
+import { shardsOf } from '../replica/shards.js'
 import type { Evaluation } from '../run/events.js'
-import { shardsOf } from './batches.js'
 import { allSettledOrThrow } from './gradient.js'
 
 /** Clean and robust loss and accuracy over one part of the data; sums in example order, float64. */

@@ -2,8 +2,8 @@ import type { AttackSpec } from '@saddle/attacks'
 import { rowBlocks } from '@saddle/core'
 import type { AttackReply, WindowShard } from '../pool/messages.js'
 import type { WorkerPool } from '../pool/pool.js'
+import { shardsOf } from '../replica/shards.js'
 import type { Workspace } from '../replica/workspace.js'
-import { shardsOf } from './batches.js'
 
 export interface GradientOptions {
   readonly step: number
@@ -17,7 +17,7 @@ export interface GradientOptions {
 export interface BatchGradient {
   /** One reply a shard, in example order. */
   readonly replies: readonly AttackReply[]
-  /** The shards whose factors lie in the window, for matrices that have no dense sum. */
+  /** The chunks of shards whose factors lie in the window, for matrices that have no dense sum. */
   readonly window: readonly WindowShard[]
 }
 
@@ -41,7 +41,12 @@ export async function batchGradient(
     const inWindow = shards.filter(
       s => s.start >= first && s.start < first + workspace.windowExamples,
     )
-    window = inWindow.map(s => ({ offset: s.start - first, count: s.stop - s.start }))
+    window = inWindow.flatMap(s =>
+      shardsOf(s.stop - s.start, workspace.chunk).map(chunk => ({
+        offset: s.start - first + chunk.start,
+        count: chunk.stop - chunk.start,
+      })),
+    )
     let previous: Promise<void> = Promise.resolve()
     let failed = false
     const jobs = inWindow.map(async (s, index) => {

@@ -80,7 +80,7 @@ export interface SettleTask {
   readonly scale: number
 }
 
-/** Examples offset..offset+count of the window were one worker's shard. */
+/** Examples offset..offset+count of the window were delivered together: a shard, or a chunk of one. */
 export interface WindowShard {
   readonly offset: number
   readonly count: number

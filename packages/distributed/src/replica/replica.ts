@@ -11,6 +11,7 @@ import {
   combineFactors,
   compareOutputs,
   type Dataset,
+  type GradientFactor,
   type Loss,
   lossFrom,
   misclassified,
@@ -20,6 +21,7 @@ import {
   type ProposalSums,
   perturbationSetFrom,
   propose,
+  rowBlocks,
   scoped,
 } from '@saddle/core'
 import * as tf from '@tensorflow/tfjs-core'
@@ -34,6 +36,7 @@ import type {
   WindowShard,
   WorkerSetup,
 } from '../pool/messages.js'
+import { shardsOf } from './shards.js'
 import type { GradientBuffers } from './workspace.js'
 
 /**
@@ -62,7 +65,7 @@ export class Replica {
 
   /** x'_i = A(W, x_i), then the factors of (1/n) Σ ℓ'_i ∇_W f(W, x'_i) with x'_i held fixed. */
   attack(task: AttackTask): AttackReply {
-    const { train, workspace, comparator, parameters } = this.#setup
+    const { train, workspace, comparator } = this.#setup
     const examples = workspace.order.subarray(task.start, task.stop)
     return scoped(() => {
       const { x, y } = gather(train, examples)
@@ -72,12 +75,11 @@ export class Replica {
         examples,
       })
       const seen = this.#set.embed(found.point)
-      const { outputs, factors } = this.#network.gradientFactors(parameters, seen, f =>
-        tf.div(this.#loss.derivative(f, y), task.batch),
+      const chunks = shardsOf(examples.length, workspace.chunk)
+      const outputs = tf.concat2d(
+        chunks.map(chunk => this.#gradient(seen, y, chunk, task)),
+        0,
       )
-      factors.forEach((factor, index) => {
-        this.#deliver(workspace.matrices[index]!, factor.signal, factor.input, task)
-      })
       const wrong = misclassified(outputs, y, this.#loss.outputs)
       const other = comparator === null ? null : this.#network.forward(comparator, seen)
       return {
@@ -162,15 +164,53 @@ export class Replica {
     })
   }
 
-  /** Writes one shard's gradient of one matrix in the form that the plan chose. */
-  #deliver(buffers: GradientBuffers, signal: tf.Tensor2D, input: tf.Tensor2D, task: AttackTask) {
-    if (buffers.form === 'dense') {
-      const product: tf.Tensor2D = tf.matMul(signal, input)
-      buffers.staging[task.staging]!.set(product.dataSync<'float32'>())
-      return
-    }
-    buffers.signals!.set(signal.dataSync<'float32'>(), task.offset * buffers.rows)
-    buffers.inputs!.set(input.dataSync<'float32'>(), task.offset * buffers.cols)
+  /** Delivers the gradient of the shard's examples start..stop, and returns their outputs. */
+  #gradient(
+    seen: tf.Tensor2D,
+    y: tf.Tensor1D,
+    { start, stop }: { start: number; stop: number },
+    task: AttackTask,
+  ): tf.Tensor2D {
+    const { parameters, workspace } = this.#setup
+    return tf.tidy(() => {
+      const count = stop - start
+      const x = tf.slice2d(seen, [start, 0], [count, seen.shape[1]])
+      const labels = tf.slice1d(y, start, count)
+      const { outputs, factors } = this.#network.gradientFactors(parameters, x, f =>
+        tf.div(this.#loss.derivative(f, labels), task.batch),
+      )
+      factors.forEach((factor, index) => {
+        const buffers = workspace.matrices[index]!
+        if (buffers.form === 'factors') deliverFactor(buffers, factor, task.offset + start)
+        else deliverDense(buffers, factor, task.staging, start === 0)
+      })
+      return outputs
+    })
+  }
+}
+
+function deliverFactor(buffers: GradientBuffers, factor: GradientFactor, offset: number): void {
+  buffers.signals!.set(factor.signal.dataSync<'float32'>(), offset * buffers.rows)
+  buffers.inputs!.set(factor.input.dataSync<'float32'>(), offset * buffers.cols)
+}
+
+/** staging ← signal · input, or staging ← staging + signal · input, block of rows by block of rows. */
+function deliverDense(
+  { rows, cols, staging }: GradientBuffers,
+  { signal, input }: GradientFactor,
+  ticket: number,
+  isFirst: boolean,
+): void {
+  const target = staging[ticket]!
+  for (const { start, stop } of rowBlocks(rows, cols)) {
+    const product = scoped(() => {
+      const block = tf.slice2d(signal, [start, 0], [stop - start, signal.shape[1]])
+      return tf.matMul(block, input).dataSync<'float32'>()
+    })
+    const first = start * cols
+    if (isFirst) target.set(product, first)
+    else
+      for (let i = 0; i < product.length; i++) target[first + i] = target[first + i]! + product[i]!
   }
 }
 

@@ -30,6 +30,8 @@ export interface Workspace {
   readonly order: Int32Array<SharedArrayBuffer>
   /** Examples whose factors are held at once; a multiple of the shard size unless the batch is smaller. */
   readonly windowExamples: number
+  /** Examples whose signals a worker holds at once; a shard's gradient is summed over such chunks. */
+  readonly chunk: number
   readonly matrices: readonly GradientBuffers[]
 }
 
@@ -60,6 +62,8 @@ export function createWorkspace(parameters: Parameters, options: WorkspaceOption
   return {
     order: new Int32Array(new SharedArrayBuffer(4 * examples)),
     windowExamples,
+    // Half the window's bytes: at the default, shards of 128 examples are cut beyond a width of 2·10⁵.
+    chunk: Math.max(1, Math.floor(windowBytes / 8 / Math.max(...forms.map(f => f.rows)))),
     matrices: forms.map(f => {
       const factors = f.form === 'factors'
       const stagingCount = factors ? (oneWindow ? 0 : 1) : inFlight

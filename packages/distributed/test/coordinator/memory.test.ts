@@ -6,12 +6,10 @@ import t from 'tap'
 const script = fileURLToPath(new URL('../fixtures/memory.mjs', import.meta.url))
 
 async function residentMiB(width: number, workers: number, steps: number): Promise<number[]> {
-  const { stdout } = await promisify(execFile)(process.execPath, [
-    script,
-    `${width}`,
-    `${workers}`,
-    `${steps}`,
-  ])
+  const args = ['--expose-gc', script, `${width}`, `${workers}`, `${steps}`]
+  // Large blocks go back to the system when freed, instead of staying resident for the next one.
+  const env = { ...process.env, MALLOC_MMAP_THRESHOLD_: '65536' }
+  const { stdout } = await promisify(execFile)(process.execPath, args, { env })
   return JSON.parse(stdout)
 }
 
@@ -19,8 +17,8 @@ t.test('four workers hold the weights once', async t => {
   const [narrow, wide] = [256, 5120]
   const small = await residentMiB(narrow, 4, 3)
   const large = await residentMiB(wide, 4, 3)
-  // W_0, D and W of the m × m layer: 300 MiB. A copy of W alone in each worker would add 400 MiB more; what
-  // workers use besides (blocks, their garbage) doesn't grow with the matrix, and was 130 MiB when measured.
+  // W_0, D and W of the m × m layer: 300 MiB. A copy of W alone in each worker would add 400 MiB more; blocks in
+  // work and what the allocator keeps added 80 (Node 20) to 200 MiB (Node 24) when measured.
   const held = (3 * 4 * (wide ** 2 - narrow ** 2)) / 2 ** 20
   const grown = large.at(-1)! - small.at(-1)!
   t.ok(
@@ -28,7 +26,7 @@ t.test('four workers hold the weights once', async t => {
     `the wide network is really held: ${grown.toFixed(0)} MiB for ${held.toFixed(0)}`,
   )
   t.ok(
-    grown < 1.7 * held,
+    grown < 2 * held,
     `and held once: ${grown.toFixed(0)} MiB for ${held.toFixed(0)} MiB of weights`,
   )
 })

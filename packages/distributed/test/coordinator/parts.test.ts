@@ -1,8 +1,9 @@
 import { allocateMatrix, type Parameters } from '@saddle/core'
 import fc from 'fast-check'
 import t from 'tap'
-import { batchAt, shardsOf } from '../../dist/coordinator/batches.js'
+import { batchAt } from '../../dist/coordinator/batches.js'
 import { claimSlot, createSlots, freeSlots } from '../../dist/devices/slots.js'
+import { shardsOf } from '../../dist/replica/shards.js'
 import { createWorkspace } from '../../dist/replica/workspace.js'
 
 t.test('a full batch is every example in data order, at every step', async t => {
@@ -100,5 +101,7 @@ t.test('factors beyond the window are held in whole shards, at least one', async
     createWorkspace(parameters, { examples: 40, batch: 40, shard: 8, windowBytes, inFlight: 2 })
   t.equal(plan(4 * 200 * 20).windowExamples, 16)
   t.equal(plan(1).windowExamples, 8)
+  t.equal(plan(8 * 100 * 3).chunk, 3)
+  t.equal(plan(1).chunk, 1)
   t.equal(plan(1).matrices[0]!.sum!.length, 10_000)
 })

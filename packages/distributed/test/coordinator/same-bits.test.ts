@@ -22,7 +22,16 @@ function metrics(dir: string): string[] {
     .map(line => JSON.stringify({ ...JSON.parse(line), seconds: 0 }))
 }
 
-for (const [name, config] of Object.entries({ deep, deepMiniBatch, deepWindows, classes })) {
+/** Chunks of 2 examples, so that a shard of 5 is summed over three of them, as at very large widths. */
+const deepChunks: ConfigInput = { ...deep, compute: { ...deep.compute, window: 2048 } }
+
+for (const [name, config] of Object.entries({
+  deep,
+  deepMiniBatch,
+  deepWindows,
+  deepChunks,
+  classes,
+})) {
   t.test(`${name}: 1, 2, 3 and 5 workers give the same weights, figures and metrics`, async t => {
     const folder = t.testdir()
     const runs: { summary: RunSummary; lines: string[] }[] = []
