@@ -81,7 +81,7 @@ t.test('workers that throw, exit or run out of memory in mid-shard change no bit
     if (event.kind === 'worker-lost') lost.push(event.reason)
   }
   const out = `${folder}/faults/run`
-  const summary = await train(deep, { out, workers: 2, workerFile: faulty, heapMiB: 128, onEvent })
+  const summary = await train(deep, { out, workers: 2, workerFile: faulty, heapMiB: 400, onEvent })
   t.equal(summary.weights, clean.weights)
   t.same(metrics(out), metrics(`${folder}/clean/run`))
   t.equal(lost.length, 6, 'every fault happened')
