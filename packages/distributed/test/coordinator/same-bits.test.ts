@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import {
   type ConfigInput,
   type RunSummary,
@@ -78,13 +78,14 @@ t.test('workers that throw, exit or run out of memory in mid-shard change no bit
   process.env.SADDLE_TEST_FAULTS = faults
   const lost: string[] = []
   const onEvent = (event: TrainEvent) => {
-    if (event.kind === 'worker-lost') lost.push(event.reason)
+    if (event.kind === 'worker-lost') lost.push(`${event.task}: ${event.reason}`)
   }
   const out = `${folder}/faults/run`
   const summary = await train(deep, { out, workers: 2, workerFile: faulty, heapMiB: 400, onEvent })
   t.equal(summary.weights, clean.weights)
   t.same(metrics(out), metrics(`${folder}/clean/run`))
-  t.equal(lost.length, 6, 'every fault happened')
+  t.same(readdirSync(faults), [], 'every fault happened')
+  t.ok(lost.length >= 6, lost.join('; '))
   t.match(lost.join('\n'), /broken on purpose/)
   t.match(lost.join('\n'), /exited with code: 9/)
   t.match(lost.join('\n'), /memory/i)
