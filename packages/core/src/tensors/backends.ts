@@ -83,6 +83,21 @@ function requireBackend(name: string): Backend {
 }
 
 registerBackend({
+  name: 'blas',
+  description: "the system's BLAS for products, loops over shared memory for the rest; one thread a worker",
+  needs:
+    'OpenBLAS, MKL, BLIS or Accelerate: `apt install libopenblas0-pthread` on Debian and Ubuntu, ' +
+    '`brew install openblas` on macOS, or the path of a library in the environment variable SADDLE_BLAS',
+  lives: 'thread',
+  sharesMemory: true,
+  preference: 20,
+  async load() {
+    const { registerBlas } = await import('./blas/backend.js')
+    await registerBlas()
+  },
+})
+
+registerBackend({
   name: 'wasm',
   description: 'WebAssembly with SIMD; one thread a worker',
   needs: '@tensorflow/tfjs-backend-wasm, which Saddle installs',
