@@ -6,19 +6,21 @@ import { productKernels } from './kernels/matmul.js'
 import { reductionKernels } from './kernels/reduce.js'
 import { unaryKernels } from './kernels/unary.js'
 import { type BlasLibrary, openBlas } from './library.js'
+import type { Recycler } from './recycler.js'
 import type { BlasStorage } from './storage.js'
 
 /**
  * The TensorFlow.js backend `blas`: the storage and the kernels of the CPU backend, with the hot ones replaced.
  * Matrix products go to the system's BLAS, in place; elementwise kernels, sums and copies are loops of our own.
  *
+ * @param free where arrays of freed tensors wait for reuse; tests pass one that spoils them.
  * @returns the library that computes. @throws SaddleError BACKEND if there is none.
  */
-export async function registerBlas(): Promise<BlasLibrary> {
+export async function registerBlas(free?: Recycler): Promise<BlasLibrary> {
   const library = await openBlas()
   const { BlasStorage } = await import('./storage.js')
   if (tf.findBackendFactory('blas') !== null) return library
-  tf.registerBackend('blas', () => new BlasStorage(), 0)
+  tf.registerBackend('blas', () => new BlasStorage(free), 0)
   const own = new Map(
     [
       ...productKernels(library.sgemm),

@@ -1,6 +1,6 @@
 import { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu'
 import type * as tf from '@tensorflow/tfjs-core'
-import { recycler } from './recycler.js'
+import { type Recycler, recycler } from './recycler.js'
 
 /**
  * Where the backend's tensors live: typed arrays, as in the CPU backend whose kernels it shares.
@@ -11,9 +11,14 @@ import { recycler } from './recycler.js'
  * it), is left to the garbage collector; so is every array that came from a caller.
  */
 export class BlasStorage extends MathBackendCPU {
-  readonly #free = recycler()
+  readonly #free: Recycler
   /** Data whose array is nobody else's. */
   readonly #own = new WeakSet<object>()
+
+  constructor(free: Recycler = recycler()) {
+    super()
+    this.#free = free
+  }
 
   override write(
     values: tf.backend_util.BackendValues,

@@ -60,7 +60,10 @@ export const vendors: readonly Vendor[] = [
 ]
 
 /** Files to try, in order: what SADDLE_BLAS names and nothing else, or the usual names on this platform. */
-export function candidates(named: string | undefined, platform: NodeJS.Platform): readonly string[] {
+export function candidates(
+  named: string | undefined,
+  platform: NodeJS.Platform,
+): readonly string[] {
   if (named !== undefined && named !== '') return [named]
   return USUAL[platform] ?? USUAL.linux!
 }

@@ -72,7 +72,7 @@ interface Layout {
  * The matrix [rows, cols] on which each operand is a matrix, a column or a row; null where there is none, as in
  * [2, 1, 3] + [1, 4, 1] (which the CPU backend computes), and where shapes don't fit (which it complains about).
  */
-export function layoutOf(a: readonly number[], b: readonly number[]): Layout | null {
+function layoutOf(a: readonly number[], b: readonly number[]): Layout | null {
   const [sizeA, sizeB] = [sizeOf(a), sizeOf(b)]
   if (a.length === b.length && a.every((length, d) => length === b[d]))
     return { shape: [...a], rows: 1, cols: sizeA, left: 'full', right: 'full' }
