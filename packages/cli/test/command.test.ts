@@ -119,13 +119,16 @@ t.test('devices loads every backend and says which one auto takes', async t => {
   const { status, stdout } = await inside('devices', '--json')
   t.equal(status, 0)
   const reports: { backend: string; available: boolean; preferred: boolean }[] = JSON.parse(stdout)
-  t.match(
-    reports.find(r => r.backend === 'wasm'),
-    { available: true, preferred: true },
-  )
-  t.ok(reports.some(r => r.backend === 'cpu' && r.available && !r.preferred))
+  const [blas, ...embedded] = reports
+  t.match(embedded, [
+    { backend: 'wasm', available: true, preferred: !blas!.available },
+    { backend: 'cpu', available: true, preferred: false },
+  ])
+  t.match(blas, { backend: 'blas', preferred: blas!.available })
   const text = (await inside('devices')).stdout
-  t.match(text, /^wasm {2}available, what auto takes\n/m)
+  const fastest = blas!.available ? 'blas' : 'wasm'
+  t.match(text, new RegExp(`^${fastest} {2}available, what auto takes\n`, 'm'))
+  t.match(text, blas!.available ? /^ {2}found (OpenBLAS|MKL|BLIS|NVPL|Accelerate)/m : /apt install/)
   t.match(text, /^cpu {2}available\n/m)
 })
 

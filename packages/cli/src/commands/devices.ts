@@ -30,7 +30,8 @@ export function addDevices(program: Command, terminal: Terminal): void {
 function describe(reports: readonly DeviceReport[], { out }: Terminal): string {
   const { bold, dim, green } = out.colours
   const lines = reports.flatMap(report => {
-    const { backend, description, needs, lives, available, reason, devices, preferred } = report
+    const { backend, description, needs, lives, available, reason, found, devices, preferred } =
+      report
     const place = lives === 'thread' ? 'in a worker thread' : 'in a process of its own'
     const state = available
       ? green(preferred ? 'available, what auto takes' : 'available')
@@ -38,6 +39,7 @@ function describe(reports: readonly DeviceReport[], { out }: Terminal): string {
     return [
       `${bold(backend)}  ${state}`,
       `  ${description}; lives ${place}`,
+      ...(found === null ? [] : [`  found ${found}`]),
       dim(`  needs ${needs}`),
       ...groups(devices).map(line => `  ${line}`),
       '',

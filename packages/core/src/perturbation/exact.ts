@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { assertShape, SaddleError } from '../errors.js'
-import { pickRows, rowMax } from './rows.js'
+import { pickRareRows, rowMax } from './rows.js'
 import type { PerturbationSet, SetSpec } from './set.js'
 
 /**
@@ -14,13 +14,13 @@ export function withExactCentres(set: PerturbationSet): PerturbationSet {
       assertShape('points to project', points.shape, centres.shape)
       if (set.radius === 0) return tf.clone(centres)
       const atCentre = tf.equal(rowMax(tf.sub(centres, points)), 0)
-      return pickRows(atCentre, centres, set.project(centres, points))
+      return pickRareRows(atCentre, () => centres, set.project(centres, points))
     },
     maximiseLinear(centres, gradient) {
       assertShape('gradient to maximise', gradient.shape, centres.shape)
       if (set.radius === 0) return tf.clone(centres)
       const still = tf.equal(rowMax(gradient), 0)
-      return pickRows(still, centres, set.maximiseLinear(centres, gradient))
+      return pickRareRows(still, () => centres, set.maximiseLinear(centres, gradient))
     },
     sample(centres, streams, kind) {
       assertShape('streams of random numbers', [streams.length], [centres.shape[0]])

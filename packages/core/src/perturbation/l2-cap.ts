@@ -7,7 +7,8 @@ import { checkedSpec, identityChart, withExactCentres } from './exact.js'
 import { l2Distance } from './l2-ball.js'
 import {
   flat,
-  pickRows,
+  pickRareRows,
+  polarRows,
   rowDot,
   rowNorm,
   tangential,
@@ -67,9 +68,9 @@ function closestOnCap(centres: tf.Tensor2D, z: tf.Tensor2D, theta: number): tf.T
   const direction = unitRows(z)
   const p = rowDot(direction, centres)
   const q = tangential(centres, direction)
-  const length = rowNorm(q)
+  const { norm: length, unit } = polarRows(q)
   const t = tf.minimum(tf.atan2(length, p), theta)
-  const alongQ = pickRows(tf.equal(length, 0), anyTangent(centres), unitRows(q))
+  const alongQ = pickRareRows(tf.equal(length, 0), () => anyTangent(centres), unit)
   const onCap: tf.Tensor2D = tf.add(tf.mul(tf.cos(t), centres), tf.mul(tf.sin(t), alongQ))
   return unitRows(onCap)
 }

@@ -23,8 +23,14 @@ export function rowNorm(x: tf.Tensor2D): tf.Tensor2D {
 
 /** x_i/‖x_i‖₂, and 0 for a zero row: [n, d]. */
 export function unitRows(x: tf.Tensor2D): tf.Tensor2D {
-  const { scaled } = scaledRows(x)
-  return tf.div(scaled, nonZero(tf.sqrt(rowDot(scaled, scaled))))
+  return polarRows(x).unit
+}
+
+/** ‖x_i‖₂ and x_i/‖x_i‖₂ at the cost of one of them: the bits of `rowNorm` and `unitRows`. */
+export function polarRows(x: tf.Tensor2D): { norm: tf.Tensor2D; unit: tf.Tensor2D } {
+  const { scale, scaled } = scaledRows(x)
+  const length: tf.Tensor2D = tf.sqrt(rowDot(scaled, scaled))
+  return { norm: tf.mul(scale, length), unit: tf.div(scaled, nonZero(length)) }
 }
 
 /** x_i = scale_i · scaled_i with largest entry 1; a zero row has scale 0 and stays 0. */
@@ -66,6 +72,18 @@ export function signs(x: tf.Tensor2D): tf.Tensor2D {
 export function pickRows(condition: tf.Tensor, a: tf.Tensor2D, b: tf.Tensor2D): tf.Tensor2D {
   const spread = tf.add(tf.cast(condition, 'float32'), tf.zerosLike(a))
   return tf.where(tf.greater(spread, 0), a, b)
+}
+
+/**
+ * `pickRows` for a condition that hardly ever holds: n flags are read back, and `rare` is only computed if one of
+ * them is set.
+ */
+export function pickRareRows(
+  condition: tf.Tensor,
+  rare: () => tf.Tensor2D,
+  usual: tf.Tensor2D,
+): tf.Tensor2D {
+  return condition.dataSync().includes(1) ? pickRows(condition, rare(), usual) : usual
 }
 
 /** x with zeros replaced by 1: a divisor for rows whose quotient is not used or is 0 anyway. */

@@ -16,6 +16,8 @@ export interface Backend {
   readonly preference: number | null
   /** Registers the backend with TensorFlow.js. Throws, with the reason, if it can't run here. */
   load(): Promise<void>
+  /** What it computes with, once it has loaded: for people, where that is not the same on every machine. */
+  found?(): string | null
 }
 
 /** The outcome of `useBackend`: what computes, and why the others were not taken. */
@@ -81,6 +83,26 @@ function requireBackend(name: string): Backend {
   const known = ['auto', ...listBackends().map(b => b.name)].join(', ')
   throw new SaddleError('BACKEND', `Unknown backend "${name}"; expected one of ${known}.`, { name })
 }
+
+let blas: string | null = null
+
+registerBackend({
+  name: 'blas',
+  description:
+    "the system's BLAS for products, loops over shared memory for the rest; one thread a worker",
+  needs:
+    'OpenBLAS, MKL, BLIS or Accelerate: `apt install libopenblas0-pthread` on Debian and Ubuntu, ' +
+    '`brew install openblas` on macOS, or the path of a library in the environment variable SADDLE_BLAS',
+  lives: 'thread',
+  sharesMemory: true,
+  preference: 20,
+  async load() {
+    const { registerBlas } = await import('./blas/backend.js')
+    const { vendor, version, file } = await registerBlas()
+    blas = `${vendor} (${version}) as ${file}`
+  },
+  found: () => blas,
+})
 
 registerBackend({
   name: 'wasm',

@@ -39,16 +39,22 @@ export function rowBlocks(rows: number, cols: number): { start: number; stop: nu
 }
 
 /**
- * Shows the backend the matrix, rows start..stop at a time, as tensors [stop - start, cols]. A backend that
- * shares memory reads in place; any other gets a copy of one block, so its memory does not grow with the matrix.
- * `visit` must not keep the block.
+ * Shows the backend the matrix, rows start..stop at a time, as tensors [stop - start, cols]: what is computed from a
+ * block then need not exist for the whole matrix. A backend that shares memory reads in place; any other gets a copy
+ * of one block. `visit` must not keep the block.
  */
 export function eachRowBlock(
   matrix: Matrix,
   visit: (block: tf.Tensor2D, start: number, stop: number) => void,
 ): void {
-  const { rows, cols, data } = matrix
-  const ranges = currentBackend().sharesMemory ? [{ start: 0, stop: rows }] : rowBlocks(rows, cols)
+  visitRows(matrix, rowBlocks(matrix.rows, matrix.cols), visit)
+}
+
+function visitRows(
+  { cols, data }: Matrix,
+  ranges: readonly { readonly start: number; readonly stop: number }[],
+  visit: (block: tf.Tensor2D, start: number, stop: number) => void,
+): void {
   for (const { start, stop } of ranges) {
     const block = tf.tensor2d(data.subarray(start * cols, stop * cols), [stop - start, cols])
     try {
@@ -59,12 +65,17 @@ export function eachRowBlock(
   }
 }
 
+/** Rows of one product: all of them where that copies nothing, else a block. */
+function productRanges({ rows, cols }: Matrix) {
+  return currentBackend().sharesMemory ? [{ start: 0, stop: rows }] : rowBlocks(rows, cols)
+}
+
 /** W X for X: [cols, n]; returns [rows, n]. Both operands untransposed: 2·rows·cols·n flops. Call inside tf.tidy. */
 export function timesMatrix(w: Matrix, x: tf.Tensor2D): tf.Tensor2D {
   assertShape('right operand of W X', x.shape, [w.cols, -1])
   return tf.tidy(() => {
     const blocks: tf.Tensor2D[] = []
-    eachRowBlock(w, block => blocks.push(tf.matMul(block, x)))
+    visitRows(w, productRanges(w), block => blocks.push(tf.matMul(block, x)))
     return blocks.length === 1 ? blocks[0]! : tf.concat2d(blocks, 0)
   })
 }
@@ -74,7 +85,7 @@ export function matrixTimes(p: tf.Tensor2D, w: Matrix): tf.Tensor2D {
   assertShape('left operand of P W', p.shape, [-1, w.rows])
   const n = p.shape[0]
   let sum: tf.Tensor2D | undefined
-  eachRowBlock(w, (block, start, stop) => {
+  visitRows(w, productRanges(w), (block, start, stop) => {
     const product: tf.Tensor2D = tf.tidy(() => {
       const columns = stop - start === w.rows ? p : tf.slice2d(p, [0, start], [n, stop - start])
       return tf.matMul(columns, block)

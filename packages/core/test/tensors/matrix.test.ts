@@ -77,21 +77,14 @@ for (const backend of ['cpu', 'wasm']) {
   )
 }
 
-t.test(
-  'a backend that shares memory sees the matrix in one block; the others block by block',
-  async t => {
-    const w = allocateMatrix(20, 70_000)
-    const heights = () => {
-      const seen: number[] = []
-      eachRowBlock(w, block => seen.push(block.shape[0]))
-      return seen
-    }
-    await useBackend('cpu')
-    t.same(heights(), [20])
-    await useBackend('wasm')
-    t.same(heights(), [8, 8, 4])
-  },
-)
+for (const backend of ['cpu', 'wasm']) {
+  t.test(`${backend} sees a matrix block by block, each row once`, async t => {
+    await useBackend(backend)
+    const heights: number[] = []
+    eachRowBlock(allocateMatrix(20, 70_000), block => heights.push(block.shape[0]))
+    t.same(heights, [8, 8, 4])
+  })
+}
 
 t.test('writeMatrix copies a tensor and refuses another shape', async t => {
   await useBackend('cpu')
@@ -124,8 +117,12 @@ t.test(
         throw new SaddleError('BACKEND', 'no such machine')
       },
     })
+    const fastest = await useBackend('blas').then(
+      () => 'blas',
+      () => 'wasm',
+    )
     const { backend, passedOver } = await useBackend('auto')
-    t.equal(backend.name, 'wasm')
+    t.equal(backend.name, fastest)
     t.match(passedOver, [{ name: 'broken', reason: /no such machine.*needs a machine/ }])
   },
 )

@@ -10,6 +10,8 @@ export interface DeviceReport {
   readonly available: boolean
   /** Why it is not available. */
   readonly reason: string | null
+  /** What it computes with on this machine, such as a library and its version. */
+  readonly found: string | null
   readonly devices: readonly {
     readonly id: string
     readonly name: string
@@ -39,6 +41,7 @@ export async function devices(): Promise<DeviceReport[]> {
       lives,
       available,
       reason,
+      found: available ? (backend.found?.() ?? null) : null,
       devices: available ? cpuDevices() : [],
       preferred: false,
     })

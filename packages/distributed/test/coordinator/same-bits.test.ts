@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import {
   type ConfigInput,
+  devices,
   type RunSummary,
   resume,
   type TrainEvent,
@@ -49,6 +50,28 @@ for (const [name, config] of Object.entries({
       t.same(lines, one!.lines)
     }
   })
+}
+
+/** Why `blas` can't compute here, if it can't. */
+const missing = (await devices()).find(({ backend }) => backend === 'blas')!.reason ?? false
+
+for (const [name, config] of Object.entries({ deep, classes })) {
+  t.test(
+    `${name} on blas: 1, 2 and 3 workers give the same weights`,
+    { skip: missing },
+    async t => {
+      const folder = t.testdir()
+      const compute = { ...config.compute, backend: 'blas' }
+      const weights: string[] = []
+      for (const workers of [1, 2, 3]) {
+        const out = `${folder}/${workers}`
+        const summary = await train({ ...config, compute }, { out, workers })
+        weights.push(summary.weights)
+      }
+      t.equal(weights[1], weights[0])
+      t.equal(weights[2], weights[0])
+    },
+  )
 }
 
 t.test(

@@ -1,0 +1,150 @@
+import { bindNetwork, pgd } from '@saddle/attacks'
+import {
+  l2Cap,
+  lossFrom,
+  networkFrom,
+  openStream,
+  projectedStep,
+  scoped,
+  useBackend,
+} from '@saddle/core'
+import * as tf from '@tensorflow/tfjs-core'
+import { machine, median } from './measure.mjs'
+
+/**
+ * Where the time of a training step goes, kernel by kernel:
+ *
+ *     node benchmarks/kernels.mjs [BACKEND] [FAMILY] [WIDTH] [DEPTH] [EXAMPLES]
+ *
+ * One thread, d = 784, PGD-5 in a cap. First the medians of the step's parts over 7 steps without any instrument and
+ * the rate of the matrix products alone; then, from three more steps with a clock around each kernel, milliseconds a
+ * step, calls a step, and operands of the slowest kernels.
+ */
+const [, , name = 'auto', family = 'two-layer', width = '4096', depth = '1', examples = '256'] =
+  process.argv
+const INPUTS = 784
+const STEPS = 5
+const { backend } = await useBackend(name)
+const n = Number(examples)
+const loss = lossFrom('huber:1')
+const set = l2Cap(0.1)
+const attack = pgd({
+  steps: STEPS,
+  stepSize: 0.4,
+  restarts: 1,
+  start: 'clean',
+  objective: 'loss',
+  keepBest: true,
+})
+const network = networkFrom({
+  family,
+  depth: Number(depth),
+  width: Number(width),
+  inputs: INPUTS,
+  outputs: 1,
+  activation: 'relu',
+  init: family === 'deep' ? 'paper' : 'symmetric',
+})
+const parameters = network.initialise(1)
+// Away from W_0, where the two-layer network and its gradients are 0.
+for (const { weights, name } of parameters.trained) {
+  const stream = openStream({ seed: 2, purpose: `benchmark.${name}` })
+  for (let i = 0; i < weights.data.length; i++) weights.data[i] += 0.01 * (stream.uniform() - 0.5)
+}
+const model = bindNetwork(network, parameters)
+const { x, y } = points()
+
+const parts = { attack: [], factors: [], update: [] }
+step()
+for (let round = 0; round < 7; round++) step(parts)
+const where = machine()
+console.log(
+  `${backend.name}${backend.found ? `, ${backend.found()}` : ''}; ${where.cpu}, load ${where.load.toFixed(1)}, ` +
+    `Node ${where.node}`,
+)
+console.log(`${family}, m = ${width}, H = ${depth}, n = ${n}, d = ${INPUTS}; one thread, ms:`)
+for (const [part, times] of Object.entries(parts))
+  console.log(`${part.padEnd(8)} ${median(times).toFixed(1).padStart(8)}`)
+
+const clocks = new Map()
+for (const kernel of tf.getKernelsForBackend(backend.name)) {
+  tf.unregisterKernel(kernel.kernelName, backend.name)
+  tf.registerKernel({ ...kernel, kernelFunc: call => clocked(kernel, call) })
+}
+const ROUNDS = 3
+for (let round = 0; round < ROUNDS; round++) step()
+report()
+
+/** One training step; its parts' milliseconds are added to `times`. */
+function step(times) {
+  const key = {
+    seed: 1,
+    purpose: 'attack',
+    step: 0,
+    examples: Int32Array.from({ length: n }, (_, i) => i),
+  }
+  const timed = (part, work) => {
+    const start = performance.now()
+    const result = work()
+    times?.[part].push(performance.now() - start)
+    return result
+  }
+  scoped(() => {
+    timed('attack', () => attack.run(model, x, y, { set, loss, key }).point.dataSync())
+    const factors = timed(
+      'factors',
+      () => network.gradientFactors(parameters, x, f => loss.derivative(f, y)).factors,
+    )
+    timed('update', () => projectedStep(parameters, network, factors, 1e-6, 1))
+  })
+}
+
+function clocked({ kernelName, kernelFunc }, call) {
+  const start = performance.now()
+  const result = kernelFunc(call)
+  const time = performance.now() - start
+  const inputs = Object.values(call.inputs).filter(input => input?.shape)
+  const operands = inputs.map(({ shape }) => `[${shape.join(', ')}]`).join(' ')
+  const entry = clocks.get(`${kernelName} ${operands}`) ?? { kernelName, time: 0, calls: 0 }
+  clocks.set(`${kernelName} ${operands}`, entry)
+  entry.time += time / ROUNDS
+  entry.calls += 1 / ROUNDS
+  entry.flops = (entry.flops ?? 0) + (/MatMul/.test(kernelName) ? flops(call) / ROUNDS : 0)
+  return result
+}
+
+function flops({ inputs: { a, b }, attrs: { transposeA, transposeB } }) {
+  const [m, k] = transposeA ? [a.shape.at(-1), a.shape.at(-2)] : a.shape.slice(-2)
+  return 2 * m * k * (transposeB ? b.shape.at(-2) : b.shape.at(-1))
+}
+
+function report() {
+  const rows = [...clocks].sort(([, p], [, q]) => q.time - p.time)
+  const total = rows.reduce((sum, [, { time }]) => sum + time, 0)
+  const products = rows.filter(([, { flops }]) => flops > 0)
+  const productTime = products.reduce((sum, [, { time }]) => sum + time, 0)
+  const productFlops = products.reduce((sum, [, { flops }]) => sum + flops, 0)
+  console.log(
+    `\nkernels ${total.toFixed(1)} ms a step, of which products ${productTime.toFixed(1)} ms for ` +
+      `${(productFlops / 1e9).toFixed(1)} Gflop: ${(productFlops / productTime / 1e6).toFixed(1)} GFLOP/s\n`,
+  )
+  for (const [what, { time, calls, flops }] of rows.slice(0, 24)) {
+    const rate = flops > 0 ? `  ${(flops / time / 1e6).toFixed(1)} GFLOP/s` : ''
+    console.log(
+      `${time.toFixed(2).padStart(9)} ms ${calls.toFixed(0).padStart(4)} ×  ${what}${rate}`,
+    )
+  }
+}
+
+/** Random points of the sphere with random labels. */
+function points() {
+  const stream = openStream({ seed: 3, purpose: 'benchmark.points' })
+  const data = new Float32Array(n * INPUTS)
+  stream.fillNormal(data)
+  const x = tf.tidy(() => {
+    const rows = tf.tensor2d(data, [n, INPUTS])
+    return tf.div(rows, tf.norm(rows, 2, 1, true))
+  })
+  const y = tf.tensor1d(Float32Array.from({ length: n }, () => (stream.uniform() < 0.5 ? -1 : 1)))
+  return { x, y }
+}
