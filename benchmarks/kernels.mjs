@@ -16,9 +16,9 @@ import { machine, median } from './measure.mjs'
  *
  *     node benchmarks/kernels.mjs [BACKEND] [FAMILY] [WIDTH] [DEPTH] [EXAMPLES]
  *
- * One thread, d = 784, PGD-5 in a cap. First the medians of the step's parts over 7 steps without any instrument and
- * the rate of the matrix products alone; then, from three more steps with a clock around each kernel, milliseconds a
- * step, calls a step, and operands of the slowest kernels.
+ * One thread, d = 784, PGD-5 in a cap. First the medians of the step's parts over 7 steps without any instrument;
+ * then, from three more steps with a clock around each kernel, the rate of the products beside that of a large square
+ * one, and milliseconds a step, calls a step, and operands of the slowest kernels.
  */
 const [, , name = 'auto', family = 'two-layer', width = '4096', depth = '1', examples = '256'] =
   process.argv
@@ -66,14 +66,27 @@ console.log(`${family}, m = ${width}, H = ${depth}, n = ${n}, d = ${INPUTS}; one
 for (const [part, times] of Object.entries(parts))
   console.log(`${part.padEnd(8)} ${median(times).toFixed(1).padStart(8)}`)
 
+const { kernelFunc: product } = tf.getKernel('BatchMatMul', backend.name)
 const clocks = new Map()
 for (const kernel of tf.getKernelsForBackend(backend.name)) {
   tf.unregisterKernel(kernel.kernelName, backend.name)
   tf.registerKernel({ ...kernel, kernelFunc: call => clocked(kernel, call) })
 }
 const ROUNDS = 3
-for (let round = 0; round < ROUNDS; round++) step()
+const square = tf.randomUniform([1024, 1024])
+const peaks = []
+for (let round = 0; round < ROUNDS; round++) {
+  peaks.push(peak(), peak(), peak())
+  step()
+}
 report()
+
+/** GFLOP/s of a 1024 × 1024 × 1024 product, between two steps. */
+function peak() {
+  const start = performance.now()
+  product({ backend: tf.backend(), inputs: { a: square, b: square }, attrs: {} })
+  return 2 ** 31 / (performance.now() - start) / 1e6
+}
 
 /** One training step; its parts' milliseconds are added to `times`. */
 function step(times) {
@@ -126,7 +139,8 @@ function report() {
   const productFlops = products.reduce((sum, [, { flops }]) => sum + flops, 0)
   console.log(
     `\nkernels ${total.toFixed(1)} ms a step, of which products ${productTime.toFixed(1)} ms for ` +
-      `${(productFlops / 1e9).toFixed(1)} Gflop: ${(productFlops / productTime / 1e6).toFixed(1)} GFLOP/s\n`,
+      `${(productFlops / 1e9).toFixed(1)} Gflop: ${(productFlops / productTime / 1e6).toFixed(1)} GFLOP/s ` +
+      `(a square product of 1024 in between: ${median(peaks).toFixed(1)})\n`,
   )
   for (const [what, { time, calls, flops }] of rows.slice(0, 24)) {
     const rate = flops > 0 ? `  ${(flops / time / 1e6).toFixed(1)} GFLOP/s` : ''

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { addTo } from '../tensors/matrix.js'
+import { addTo, transposedTimes } from '../tensors/matrix.js'
 import { eachRowBlockTogether, rowsOf, tensorOf } from './blocks.js'
 import { liftCotangent, type OpenLayout, signedSum } from './branches.js'
 import type { Cotangent } from './network.js'
@@ -37,7 +37,7 @@ function eachTopBlock(
         net.branches,
         z.map(values => activation.value(values)),
       )
-      const part: tf.Tensor2D = tf.matMul(tf.transpose(a), hidden)
+      const part = transposedTimes(a, hidden)
       return { part, tensors: alongside({ z, weights, a }) }
     })
     sum = addTo(sum, part)
@@ -72,7 +72,7 @@ export function scalarTop(
     ({ z, weights, a }) =>
       z.map((values, b) => {
         const signal: tf.Tensor2D = tf.mul(activation.derivative(values), a)
-        return tf.matMul(tf.transpose(signal), weights[b]!)
+        return transposedTimes(signal, weights[b]!)
       }),
     parts => {
       gradients = parts.map((part, b) => addTo(gradients[b], part))

@@ -12,6 +12,8 @@ export interface Backend {
   readonly lives: 'thread' | 'process'
   /** True if it computes on typed arrays over SharedArrayBuffer in place, without a copy. */
   readonly sharesMemory: boolean
+  /** True if its products take a transposed operand as it lies, at no cost; elsewhere the small one is transposed. */
+  readonly takesTransposed?: boolean
   /** Place in the order that `auto` tries: smaller first; null if `auto` never takes it. */
   readonly preference: number | null
   /** Registers the backend with TensorFlow.js. Throws, with the reason, if it can't run here. */
@@ -95,6 +97,7 @@ registerBackend({
     '`brew install openblas` on macOS, or the path of a library in the environment variable SADDLE_BLAS',
   lives: 'thread',
   sharesMemory: true,
+  takesTransposed: true,
   preference: 20,
   async load() {
     const { registerBlas } = await import('./blas/backend.js')

@@ -29,13 +29,26 @@ export function blockRows(rows: number, cols: number): number {
   return Math.min(rows, fit)
 }
 
-/** The row ranges [start, stop) that `eachRowBlock` visits, in order. */
+/** The row ranges [start, stop) of those blocks, in order: what an update, or a backend with a memory of its own, takes. */
 export function rowBlocks(rows: number, cols: number): { start: number; stop: number }[] {
-  const step = blockRows(rows, cols)
+  return rangesOf(rows, blockRows(rows, cols))
+}
+
+function rangesOf(rows: number, step: number): { start: number; stop: number }[] {
   return Array.from({ length: Math.ceil(rows / step) }, (_, i) => ({
     start: i * step,
     stop: Math.min(rows, (i + 1) * step),
   }))
+}
+
+/** Rows of a block read in place: fewer cost a sum [n, cols] too often, more make [rows, n] leave the cache. */
+const IN_PLACE = { least: 512, most: 4096 }
+
+/** Equal blocks, nothing of which is copied: what is made of a block decides its height, not its bytes. */
+function blocksInPlace(rows: number, cols: number): { start: number; stop: number }[] {
+  const fit = Math.min(Math.max(blockRows(rows, cols), IN_PLACE.least), IN_PLACE.most)
+  const step = Math.ceil(rows / Math.ceil(rows / fit) / 8) * 8
+  return rangesOf(rows, step)
 }
 
 /**
@@ -47,7 +60,9 @@ export function eachRowBlock(
   matrix: Matrix,
   visit: (block: tf.Tensor2D, start: number, stop: number) => void,
 ): void {
-  visitRows(matrix, rowBlocks(matrix.rows, matrix.cols), visit)
+  const { rows, cols } = matrix
+  const ranges = currentBackend().sharesMemory ? blocksInPlace(rows, cols) : rowBlocks(rows, cols)
+  visitRows(matrix, ranges, visit)
 }
 
 function visitRows(
@@ -93,6 +108,12 @@ export function matrixTimes(p: tf.Tensor2D, w: Matrix): tf.Tensor2D {
     sum = addTo(sum, product)
   })
   return sum!
+}
+
+/** Xᵀ Y for X: [k, m], Y: [k, n]; returns [m, n]. X is copied only where the backend's products need it. */
+export function transposedTimes(x: tf.Tensor2D, y: tf.Tensor2D): tf.Tensor2D {
+  if (currentBackend().takesTransposed === true) return tf.matMul(x, y, true)
+  return tf.tidy(() => tf.matMul(tf.transpose(x), y))
 }
 
 /** sum + part, or `part` where there is no sum yet. Frees both operands: a sum over blocks holds one tensor. */
