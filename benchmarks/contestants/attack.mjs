@@ -12,8 +12,8 @@ import * as tf from '@tensorflow/tfjs-core'
 import { writeMatrices } from './matrices.mjs'
 import { peakMemory, timed } from './timing.mjs'
 
-/** Added to the two-layer network's weights, uniform in ±: at W_0 the network and its gradients are 0. */
-const NOISE = 0.005
+/** Added to the two-layer network's weights, uniform in ±: at W_0 it is 0, and near W_0 mostly cancellation. */
+const NOISE = 0.1
 
 /**
  * The commands of the attack's rows, all in one thread: `load` draws the network of a configuration and writes what

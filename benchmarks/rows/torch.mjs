@@ -64,27 +64,18 @@ async function attackRows({ size, options, folder, peer, missing }) {
   }
 }
 
-/** Lets the peer build its forms and compares numbers; a form that computes something else is not timed. */
+/** Lets the peer build its forms, and compares numbers: nothing is timed if one computes something else. */
 async function meet(saddle, peer, problem, missing) {
-  const wanted = FORMS[problem.family]
   if (peer === undefined) return { forms: [], agreement: {}, refused: { PyTorch: missing } }
+  const wanted = FORMS[problem.family]
   const { refused } = await peer.ask({ op: 'load', problem, forms: wanted })
+  const forms = wanted.filter(form => !(form in refused))
   const ours = await saddle.ask({ op: 'check' })
   const agreement = {}
-  const forms = []
-  for (const form of wanted.filter(form => !(form in refused))) {
-    try {
-      agreement[form] = requireAgreement(ours, await peer.ask({ op: 'check', form }))
-      forms.push(form)
-    } catch (error) {
-      refused[form] = error.message
-    }
-  }
-  return {
-    forms,
-    agreement,
-    refused: Object.fromEntries(Object.entries(refused).map(([f, why]) => [`PyTorch ${f}`, why])),
-  }
+  for (const form of forms)
+    agreement[form] = requireAgreement(form, ours, await peer.ask({ op: 'check', form }))
+  const reasons = Object.entries(refused).map(([form, why]) => [`PyTorch ${form}`, why])
+  return { forms, agreement, refused: Object.fromEntries(reasons) }
 }
 
 /** Lets the peer choose between eager and compiled: form → label, which says `compiled` where that is faster. */
