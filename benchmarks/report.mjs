@@ -4,12 +4,14 @@ import { line, ratio, time } from './table.mjs'
 
 const TORCH = [46, 9, 8, 6, 9]
 
-export function printTorch({ network, agreement, rows }) {
+export function printTorch({ network, agreement, compiling, rows }) {
   console.log(`\n${network}`)
   for (const [form, { outputs, gradient }] of Object.entries(agreement))
     console.log(
       `  same numbers as PyTorch ${form}: f to ${outputs.toExponential(0)}, ∇ₓ to ${gradient.toExponential(0)}`,
     )
+  for (const [form, { compiled, reason }] of Object.entries(compiling))
+    if (!compiled) console.log(`  torch.compile of ${form}: ${reason ?? 'not faster'}`)
   line(['', 'time', 'threads', 'cores', 'ratio'], TORCH)
   for (const { what, set, threads, saddle, peers } of rows) {
     const name = what === 'attack' ? `attack, ${set}` : `training step, ${set}`

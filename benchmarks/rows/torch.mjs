@@ -21,16 +21,10 @@ export async function torchRows(name, size, options) {
   const torch = await startTorch().catch(error => ({ missing: error.message }))
   try {
     const context = { size, options, folder: folder.path, ...torch }
-    const { backend, agreement, refused, labels, rows } = await attackRows(context)
-    for (const set of Object.keys(RADII)) rows.push(await stepRow(context, set, labels, refused))
-    return {
-      network: name,
-      backend,
-      versions: torch.versions ?? null,
-      agreement,
-      refused,
-      rows,
-    }
+    const { labels, rows, ...found } = await attackRows(context)
+    for (const set of Object.keys(RADII))
+      rows.push(await stepRow(context, set, labels, found.refused))
+    return { network: name, ...found, versions: torch.versions ?? null, rows }
   } finally {
     await torch.peer?.[Symbol.asyncDispose]()
     folder.remove()
@@ -43,7 +37,7 @@ async function attackRows({ size, options, folder, peer, missing }) {
     const config = configOf(size, { ...options, set: 'l2' })
     const { backend, problem } = await saddle.ask({ op: 'load', config, folder })
     const { forms, agreement, refused } = await meet(saddle, peer, problem, missing)
-    const labels = await tune(peer, forms, options)
+    const { labels, compiling } = await tune(peer, forms, options)
     const rows = []
     for (const set of Object.keys(RADII)) {
       const ours = () => saddle.ask({ op: 'attack', perturbation: perturbation(set) })
@@ -58,7 +52,7 @@ async function attackRows({ size, options, folder, peer, missing }) {
         rowOf('attack', set, threads, await interleaveRounds(contestants, options), refused),
       )
     }
-    return { backend, agreement, refused, labels, rows }
+    return { backend, agreement, compiling, refused, labels, rows }
   } finally {
     await saddle[Symbol.asyncDispose]()
   }
@@ -78,15 +72,19 @@ async function meet(saddle, peer, problem, missing) {
   return { forms, agreement, refused: Object.fromEntries(reasons) }
 }
 
-/** Lets the peer choose between eager and compiled: form → label, which says `compiled` where that is faster. */
+/**
+ * Lets the peer choose between eager and compiled. Returns form → label, which says `compiled` where that is faster, and
+ * what was found.
+ */
 async function tune(peer, forms, { quick, threads }) {
   const labels = {}
+  const compiling = {}
   for (const form of forms) {
     const choice = { op: 'tune', form, attack: peerAttack('l2'), threads }
-    const { compiled } = quick ? { compiled: false } : await peer.ask(choice)
-    labels[form] = `PyTorch ${form}${compiled ? ', compiled' : ''}`
+    compiling[form] = quick ? { compiled: false, reason: 'quick' } : await peer.ask(choice)
+    labels[form] = `PyTorch ${form}${compiling[form].compiled ? ', compiled' : ''}`
   }
-  return labels
+  return { labels, compiling }
 }
 
 async function coresOf(work) {
