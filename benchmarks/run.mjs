@@ -1,58 +1,54 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { useBackend } from '@saddle/core'
+import { startTorch } from './contestants/child.mjs'
+import { NETWORKS, QUICK_NETWORKS } from './contestants/problem.mjs'
+import { chosenGroups, GROUPS } from './groups.mjs'
 import { machine } from './measure.mjs'
-import { cases, measureStep } from './step-time.mjs'
+import { readOptions } from './options.mjs'
 
 /**
- * `pnpm bench [ROUNDS]`: prints a table and writes benchmarks/results/step-time.json. Every ratio is of medians from
- * rounds in which all contestants ran in turn.
+ * `pnpm bench`: measures the groups of rows that were asked for, prints each row as soon as it is there, and writes
+ * benchmarks/results/GROUP.json. Exits with 1 if a row failed; a peer that is missing is no failure.
  */
-const rounds = Number(process.argv[2] ?? 7)
-const { backend } = await useBackend('wasm')
-const where = machine()
-console.log(
-  `backend ${backend.name}, one thread, 128 examples, d = 784; medians of ${rounds} rounds, in ms`,
-)
-console.log(
-  `${where.cpu}, ${where.cores} cores, load ${where.load.toFixed(1)}, Node ${where.node}\n`,
-)
+const options = readOptions(Object.keys(GROUPS), { ...NETWORKS, ...QUICK_NETWORKS })
+const { backend, passedOver } = await useBackend(options.backend)
+options.backend = backend.name
 
-const columns = ['∇ₓf', 'tf.grad', 'ratio', 'PGD-5', 'factors', 'update', 'step']
-console.log(
-  ['network'.padEnd(18), 'width'.padStart(6), ...columns.map(c => c.padStart(9))].join(' '),
-)
-const rows = []
-for (const kind of cases) {
-  for (const width of kind.widths) {
-    const { gradient, peer, attack, factors, update } = measureStep(kind, width, rounds)
-    const row = {
-      network: kind.name,
-      width,
-      gradient,
-      peer,
-      ratio: peer / gradient,
-      attack,
-      factors,
-      update,
-    }
-    rows.push(row)
-    const cells = [gradient, peer, row.ratio, attack, factors, update, attack + factors + update]
-    console.log(
-      [
-        kind.name.padEnd(18),
-        String(width).padStart(6),
-        ...cells.map(c => c.toFixed(1).padStart(9)),
-      ].join(' '),
+console.log(describe(machine()))
+console.log(`backend ${backend.name}: ${backend.description}`)
+for (const { name, reason } of passedOver) console.log(`  not ${name}: ${reason}`)
+console.log(await peersHere())
+
+const results = new URL('results/', import.meta.url)
+mkdirSync(results, { recursive: true })
+let failed = false
+for (const [name, { title, measure }] of chosenGroups(options)) {
+  console.log(`\n${title}`)
+  const before = machine()
+  const rows = await measure(options)
+  failed ||= rows.some(row => 'failed' in row)
+  const result = { machine: before, options, rows }
+  // A quick run says nothing about speed and must not take the place of one that does.
+  const file = new URL(`${name}${options.quick ? '.quick' : ''}.json`, results)
+  writeFileSync(file, `${JSON.stringify(result, null, 2)}\n`)
+}
+process.exitCode = failed ? 1 : 0
+
+function describe({ cpu, cores, load, node }) {
+  const busy = load > 0.3 * cores ? ': busy, so distrust every time below' : ''
+  return `${cpu}, ${cores} cores, Node ${node}, load ${load.toFixed(1)}${busy}`
+}
+
+async function peersHere() {
+  try {
+    const { peer, versions } = await startTorch()
+    await peer[Symbol.asyncDispose]()
+    const { python, blas, ...packages } = versions
+    const named = Object.entries(packages).map(
+      ([name, version]) => `${name} ${version ?? 'missing'}`,
     )
+    return `Python ${python}: ${named.join(', ')}; ${blas}`
+  } catch (error) {
+    return `no PyTorch to compare with (${error.message}); see benchmarks/README.md`
   }
 }
-console.log(
-  '\nratio: tf.grad of TensorFlow.js over the hand-written input gradient, same backend, same function',
-)
-console.log('(same weights for (4); for (1) the peer holds A and W⁽¹⁾, which Saddle folds into B).')
-mkdirSync(new URL('results/', import.meta.url), { recursive: true })
-const file = new URL('results/step-time.json', import.meta.url)
-writeFileSync(
-  file,
-  `${JSON.stringify({ machine: where, backend: backend.name, rounds, rows }, null, 2)}\n`,
-)

@@ -3,7 +3,7 @@ import { l2Cap, lossFrom, networkFrom, openStream, projectedStep } from '@saddle
 // Registers the gradients that the peer needs.
 import '@tensorflow/tfjs'
 import * as tf from '@tensorflow/tfjs-core'
-import { interleave, median } from './measure.mjs'
+import { interleave, median } from '../measure.mjs'
 
 /**
  * Time of one training step and of its parts, by width, on one thread; and of the same input gradient as a
@@ -24,14 +24,21 @@ const attack = pgd({
   keepBest: true,
 })
 
-export const cases = [
+export const CASES = [
   { name: 'two-layer (4)', family: 'two-layer', depth: 1, widths: [1024, 2048, 4096, 8192] },
   { name: 'deep (1), H = 1', family: 'deep', depth: 1, widths: [1024, 2048] },
   { name: 'deep (1), H = 2', family: 'deep', depth: 2, widths: [512, 1024, 2048] },
 ]
 
-/** One row of the table. */
-export function measureStep({ family, depth }, width, rounds) {
+export const QUICK_CASES = [{ name: 'deep (1), H = 2', family: 'deep', depth: 2, widths: [256] }]
+
+/** One row: medians in milliseconds of each part, and `ratio`, the peer's over ours. The backend is the current one. */
+export function stepTimeRow(kind, width, rounds) {
+  const times = measureStep(kind, width, rounds)
+  return { network: kind.name, width, ...times, ratio: times.peer / times.gradient }
+}
+
+function measureStep({ family, depth }, width, rounds) {
   const network = networkFrom({
     family,
     depth,

@@ -1,0 +1,132 @@
+"""The networks of the paper in PyTorch, from the matrices that Saddle wrote.
+
+Each form has `weights` (what is trained), `forward(x) -> [n]`, `reset()` to its start, and `descend(gradients, ...)`:
+W <- W - step * G, then the projection onto B(R). Written as a good user would: in place, no temporaries that can be
+avoided, the gradient's memory used again.
+"""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+
+class Files:
+    """The raw float32 files of a problem, by name."""
+
+    def __init__(self, problem):
+        self.folder = Path(problem["folder"])
+        self.shapes = problem["shapes"]
+
+    def __call__(self, name):
+        data = np.fromfile(self.folder / f"{name}.f32", dtype=np.float32)
+        return torch.from_numpy(data.reshape(self.shapes[name]))
+
+
+def project(weights, start, change, limit):
+    """W <- W_0 + c (W - W_0), c = min(1, limit/|W - W_0|); `change` is room for the difference."""
+    torch.sub(weights, start, out=change)
+    norm = torch.linalg.vector_norm(change).item()
+    if norm > limit:
+        torch.add(start, change, alpha=limit / norm, out=weights)
+
+
+class PaperForm:
+    """Equation (1) as printed: x -> A x, then relu(W x) for every trained W (m x m), then a.
+
+    A and W(1) are drawn given what Saddle holds, B = W(1) A and M = A^T A, so that both compute the same function:
+    with M = L L^T and Q (m x d) of orthonormal columns, A = Q L^T and W(1) = G (I - Q Q^T) + B L^-T Q^T, G of N(0, 2/m).
+    """
+
+    def __init__(self, problem, files):
+        width, depth = problem["width"], problem["depth"]
+        a_matrix, first = self._unfold(files("layers.1.initial"), files("layers.1.metric"), width)
+        self.first_map = a_matrix
+        self.start = [first] + [files(f"layers.{h}.initial") for h in range(2, depth + 1)]
+        self.output = files("output")[:, 0].contiguous()
+        self.limit = 1 / math.sqrt(width)
+        self.reset()
+
+    @staticmethod
+    def _unfold(b, metric, width):
+        generator = torch.Generator().manual_seed(1)
+        draw = lambda *shape: torch.randn(*shape, generator=generator, dtype=torch.float64)
+        q, _ = torch.linalg.qr(draw(width, b.shape[1]))
+        lower = torch.linalg.cholesky(metric.double())
+        g = draw(width, width).mul_(math.sqrt(2 / width))
+        rest = torch.linalg.solve_triangular(lower.T, b.double(), upper=True, left=False)
+        first = g.addmm_(rest - g @ q, q.T)
+        return (q @ lower.T).float(), first.float()
+
+    def reset(self):
+        self.weights = [w.clone() for w in self.start]
+
+    def forward(self, x):
+        h = F.linear(x, self.first_map)
+        for w in self.weights:
+            h = F.relu(F.linear(h, w))
+        return h @ self.output
+
+    def descend(self, gradients, step_size, radius):
+        for w, start, g in zip(self.weights, self.start, gradients):
+            w.add_(g, alpha=-step_size)
+            project(w, start, g, radius * self.limit)
+
+
+class FoldedForm:
+    """Equation (1) with our folding: B = B_0 + Z M in place of W(1) A."""
+
+    def __init__(self, problem, files):
+        width, depth = problem["width"], problem["depth"]
+        self.start = [files(f"layers.{h}.initial") for h in range(1, depth + 1)]
+        self.metric = files("layers.1.metric")
+        self.output = files("output")[:, 0].contiguous()
+        self.limit = 1 / math.sqrt(width)
+        self.reset()
+
+    def reset(self):
+        self.weights = [w.clone() for w in self.start]
+        self.z = torch.zeros_like(self.start[0])
+        self.image = torch.empty_like(self.start[0])
+
+    def forward(self, x):
+        h = x
+        for w in self.weights:
+            h = F.relu(F.linear(h, w))
+        return h @ self.output
+
+    def descend(self, gradients, step_size, radius):
+        limit = radius * self.limit
+        self.z.add_(gradients[0], alpha=-step_size)
+        torch.mm(self.z, self.metric, out=self.image)
+        norm = math.sqrt(max(0.0, torch.dot(self.z.view(-1), self.image.view(-1)).item()))
+        if norm > limit:
+            self.z.mul_(limit / norm)
+            self.image.mul_(limit / norm)
+        torch.add(self.start[0], self.image, out=self.weights[0])
+        for w, start, g in zip(self.weights[1:], self.start[1:], gradients[1:]):
+            w.add_(g, alpha=-step_size)
+            project(w, start, g, limit)
+
+
+class PairsForm:
+    """Equation (4): both halves of the neurons in one matrix [m, d], their signs in the output."""
+
+    def __init__(self, problem, files):
+        halves = lambda kind: torch.cat([files(f"layers.1{s}.{kind}") for s in "+-"])
+        self.start = [halves("initial")]
+        a = files("output")[:, 0]
+        self.output = torch.cat([a, -a]) / math.sqrt(problem["width"])
+        self.weights = [halves("weights")]
+
+    def reset(self):
+        self.weights[0].copy_(self.start[0])
+
+    def forward(self, x):
+        return F.relu(F.linear(x, self.weights[0])) @ self.output
+
+    def descend(self, gradients, step_size, radius):
+        self.weights[0].add_(gradients[0], alpha=-step_size)
+        project(self.weights[0], self.start[0], gradients[0], radius)

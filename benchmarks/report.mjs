@@ -1,0 +1,68 @@
+import { line, ratio, time } from './table.mjs'
+
+/** Prints what each group of rows came to. A peer that is missing says why. */
+
+const TORCH = [46, 9, 8, 6, 9]
+
+export function printTorch({ network, agreement, compiling, rows }) {
+  console.log(`\n${network}`)
+  for (const [form, { outputs, gradient }] of Object.entries(agreement))
+    console.log(
+      `  same numbers as PyTorch ${form}: f to ${outputs.toExponential(0)}, ∇ₓ to ${gradient.toExponential(0)}`,
+    )
+  for (const [form, { compiled, reason }] of Object.entries(compiling))
+    if (!compiled) console.log(`  torch.compile of ${form}: ${reason ?? 'not faster'}`)
+  line(['', 'time', 'threads', 'cores', 'ratio'], TORCH)
+  for (const { what, set, threads, saddle, peers } of rows) {
+    const name = what === 'attack' ? `attack, ${set}` : `training step, ${set}`
+    line([`  ${name}`, time(saddle.seconds), threads, saddle.cores.toFixed(1), ''], TORCH)
+    for (const [peer, { missing, seconds, cores, ratio: value }] of Object.entries(peers)) {
+      if (missing !== undefined) console.log(`    ${peer}: ${missing}`)
+      else line([`    ${peer}`, time(seconds), threads, cores.toFixed(1), ratio(value)], TORCH)
+    }
+  }
+}
+
+export function printWorkers({ network, workers: [, count], one, all, speedUp }) {
+  console.log(
+    `  ${network}: ${time(one.seconds)} with 1 worker, ${time(all.seconds)} with ${count}: ${ratio(speedUp)}`,
+  )
+}
+
+export function printPeak({ network, missing, flopsPerSecond, peak, share }) {
+  if (missing !== undefined) console.log(`  ${network}: ${missing}`)
+  else
+    console.log(
+      `  ${network}: ${(flopsPerSecond / 1e9).toFixed(1)} of ${(peak / 1e9).toFixed(1)} GFLOP/s, ${(100 * share).toFixed(0)} %`,
+    )
+}
+
+export function printMemory({ network, widths, saddle, torch }) {
+  const peer =
+    torch.missing === undefined
+      ? `PyTorch ${torch.form} ${torch.perWeight.toFixed(1)}`
+      : `PyTorch: ${torch.missing}`
+  console.log(
+    `  ${network}, m = ${widths.join(' to ')}: Saddle ${saddle.perWeight.toFixed(1)}, ${peer}`,
+  )
+}
+
+export function printWidth({ points, slope, lastDecade }) {
+  for (const { width, seconds, bytes, missing } of points)
+    console.log(
+      `  m = ${width}: ${missing ?? `${time(seconds)}, peak memory ${(bytes / 2 ** 20).toFixed(0)} MiB`}`,
+    )
+  console.log(`  slope of log time: ${slope.toFixed(2)}, last decade ${lastDecade.toFixed(2)}`)
+}
+
+const STEP_TIME = [18, 6, 9, 9, 9, 9, 9, 9, 9]
+
+export function printStepTimeHead() {
+  const columns = ['∇ₓf', 'tf.grad', 'ratio', 'PGD-5', 'factors', 'update', 'step']
+  line(['network', 'width', ...columns], STEP_TIME)
+}
+
+export function printStepTime({ network, width, gradient, peer, ratio, attack, factors, update }) {
+  const cells = [gradient, peer, ratio, attack, factors, update, attack + factors + update]
+  line([network, width, ...cells.map(cell => cell.toFixed(1))], STEP_TIME)
+}
