@@ -36,8 +36,9 @@ def project(weights, start, change, limit):
 class PaperForm:
     """Equation (1) as printed: x -> A x, then relu(W x) for every trained W (m x m), then a.
 
-    A and W(1) are drawn given what Saddle holds, B = W(1) A and M = A^T A, so that both compute the same function:
-    with M = L L^T and Q (m x d) of orthonormal columns, A = Q L^T and W(1) = G (I - Q Q^T) + B L^-T Q^T, G of N(0, 2/m).
+    A and W(1) are drawn given what Saddle holds, B = W(1) A and M = A^T A, so that both compute the same
+    function: with M = L L^T and Q (m x d) of orthonormal columns, A = Q L^T and
+    W(1) = G (I - Q Q^T) + B L^-T Q^T, the entries of G of N(0, 2/m). Needs m >= d.
     """
 
     def __init__(self, problem, files):

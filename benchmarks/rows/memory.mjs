@@ -3,7 +3,8 @@ import { temporaryFolder } from '../contestants/folder.mjs'
 import { BALL, configOf, peerAttack } from '../contestants/problem.mjs'
 
 const INPUTS = 784
-const EXAMPLES = 32
+/** Clusters, because reading MNIST would be the peak of a small network. */
+const PROBLEM = { dimension: INPUTS, set: 'l2', examples: 32, attackSteps: 1 }
 
 /** The family, and two widths whose difference in peak memory has no constant part. */
 export const MEMORY_CASES = {
@@ -51,7 +52,7 @@ function weightsOf(family, depth, width) {
 }
 
 async function saddleBytes(size, options) {
-  const config = configOf(size, { ...options, set: 'l2', examples: EXAMPLES, attackSteps: 1 })
+  const config = configOf(size, { ...options, ...PROBLEM })
   const problemFolder = temporaryFolder()
   const run = temporaryFolder()
   // A process of its own writes the weights, for that takes memory, too.
