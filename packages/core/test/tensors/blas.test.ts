@@ -4,6 +4,8 @@ import { useBackend } from '@saddle/core'
 import * as tf from '@tensorflow/tfjs-core'
 import fc from 'fast-check'
 import t from 'tap'
+// Not public: native code would read past the end of what it lets through.
+import { gemm } from '../../dist/tensors/blas/gemm.js'
 
 const missing = await useBackend('blas').then(
   () => false as const,
@@ -246,6 +248,22 @@ t.test('one operand gives the bits of the cpu backend: NaN, −0 and ∞ too', n
     { numRuns: 60 },
   ),
 )
+
+t.test('an array of another length than its shape never reaches native code', async t => {
+  const never = () => t.fail('the library was called')
+  const shape = { m: 2, n: 3, k: 4 }
+  const call = (a: number, b: number, c: number) => () =>
+    gemm(
+      never,
+      shape,
+      { data: new Float32Array(a), transposed: false },
+      { data: new Float32Array(b), transposed: true },
+      new Float32Array(c),
+    )
+  t.throws(call(7, 12, 6), { code: 'SHAPE', message: /left operand.*2 × 4 = 8.*of 7/ })
+  t.throws(call(8, 13, 6), { code: 'SHAPE', message: /right operand.*4 × 3 = 12.*of 13/ })
+  t.throws(call(8, 12, 5), { code: 'SHAPE', message: /result.*2 × 3 = 6.*of 5/ })
+})
 
 t.test('weights in shared memory are read where they lie, from any offset', needsBlas, async t => {
   await useBackend('blas')

@@ -73,6 +73,7 @@ const USUAL: Partial<Record<NodeJS.Platform, readonly string[]>> = {
     'libopenblas.so.0',
     'libopenblas.so',
     'libopenblasp.so.0',
+    'libmkl_rt.so.3',
     'libmkl_rt.so.2',
     'libmkl_rt.so.1',
     'libmkl_rt.so',
