@@ -1,15 +1,8 @@
-import { bindNetwork, pgd } from '@saddle/attacks'
-import {
-  l2Cap,
-  lossFrom,
-  networkFrom,
-  openStream,
-  projectedStep,
-  scoped,
-  useBackend,
-} from '@saddle/core'
+import { bindNetwork } from '@saddle/attacks'
+import { projectedStep, scoped, useBackend } from '@saddle/core'
 import * as tf from '@tensorflow/tfjs-core'
 import { machine, median } from './measure.mjs'
+import { attack, drawNetwork, drawPoints, INPUTS, loss, set } from './one-step.mjs'
 
 /**
  * Where the time of a training step goes, kernel by kernel:
@@ -22,37 +15,11 @@ import { machine, median } from './measure.mjs'
  */
 const [, , name = 'auto', family = 'two-layer', width = '4096', depth = '1', examples = '256'] =
   process.argv
-const INPUTS = 784
-const STEPS = 5
 const { backend } = await useBackend(name)
 const n = Number(examples)
-const loss = lossFrom('huber:1')
-const set = l2Cap(0.1)
-const attack = pgd({
-  steps: STEPS,
-  stepSize: 0.4,
-  restarts: 1,
-  start: 'clean',
-  objective: 'loss',
-  keepBest: true,
-})
-const network = networkFrom({
-  family,
-  depth: Number(depth),
-  width: Number(width),
-  inputs: INPUTS,
-  outputs: 1,
-  activation: 'relu',
-  init: family === 'deep' ? 'paper' : 'symmetric',
-})
-const parameters = network.initialise(1)
-// Away from W_0, where the two-layer network and its gradients are 0.
-for (const { weights, name } of parameters.trained) {
-  const stream = openStream({ seed: 2, purpose: `benchmark.${name}` })
-  for (let i = 0; i < weights.data.length; i++) weights.data[i] += 0.01 * (stream.uniform() - 0.5)
-}
+const { network, parameters } = drawNetwork(family, Number(width), Number(depth))
 const model = bindNetwork(network, parameters)
-const { x, y } = points()
+const { x, y, key } = drawPoints(n)
 
 const parts = { attack: [], factors: [], update: [] }
 step()
@@ -90,12 +57,6 @@ function peak() {
 
 /** One training step; its parts' milliseconds are added to `times`. */
 function step(times) {
-  const key = {
-    seed: 1,
-    purpose: 'attack',
-    step: 0,
-    examples: Int32Array.from({ length: n }, (_, i) => i),
-  }
   const timed = (part, work) => {
     const start = performance.now()
     const result = work()
@@ -148,17 +109,4 @@ function report() {
       `${time.toFixed(2).padStart(9)} ms ${calls.toFixed(0).padStart(4)} ×  ${what}${rate}`,
     )
   }
-}
-
-/** Random points of the sphere with random labels. */
-function points() {
-  const stream = openStream({ seed: 3, purpose: 'benchmark.points' })
-  const data = new Float32Array(n * INPUTS)
-  stream.fillNormal(data)
-  const x = tf.tidy(() => {
-    const rows = tf.tensor2d(data, [n, INPUTS])
-    return tf.div(rows, tf.norm(rows, 2, 1, true))
-  })
-  const y = tf.tensor1d(Float32Array.from({ length: n }, () => (stream.uniform() < 0.5 ? -1 : 1)))
-  return { x, y }
 }

@@ -1,9 +1,10 @@
-import { bindNetwork, pgd } from '@saddle/attacks'
-import { l2Cap, lossFrom, networkFrom, openStream, projectedStep } from '@saddle/core'
+import { bindNetwork } from '@saddle/attacks'
+import { openStream, projectedStep } from '@saddle/core'
 // Registers the gradients that the peer needs.
 import '@tensorflow/tfjs'
 import * as tf from '@tensorflow/tfjs-core'
 import { interleave, median } from '../measure.mjs'
+import { attack, drawNetwork, drawPoints, INPUTS, loss, set } from '../one-step.mjs'
 
 /**
  * Time of one training step and of its parts, by width, on one thread; and of the same input gradient as a
@@ -11,19 +12,6 @@ import { interleave, median } from '../measure.mjs'
  * W⁽¹⁾ (m × m) and A, as the paper writes the network; Saddle holds B = W⁽¹⁾A.
  */
 const EXAMPLES = 128
-const INPUTS = 784
-const STEPS = 5
-const loss = lossFrom('huber:1')
-const set = l2Cap(0.1)
-const attack = pgd({
-  steps: STEPS,
-  stepSize: 0.4,
-  restarts: 1,
-  start: 'clean',
-  objective: 'loss',
-  keepBest: true,
-})
-
 export const CASES = [
   { name: 'two-layer (4)', family: 'two-layer', depth: 1, widths: [1024, 2048, 4096, 8192] },
   { name: 'deep (1), H = 1', family: 'deep', depth: 1, widths: [1024, 2048] },
@@ -39,29 +27,9 @@ export function stepTimeRow(kind, width, rounds) {
 }
 
 function measureStep({ family, depth }, width, rounds) {
-  const network = networkFrom({
-    family,
-    depth,
-    width,
-    inputs: INPUTS,
-    outputs: 1,
-    activation: 'relu',
-    init: family === 'deep' ? 'paper' : 'symmetric',
-  })
-  const parameters = network.initialise(1)
-  // Away from W_0, where the two-layer network and its gradients are 0.
-  for (const { weights, name } of parameters.trained) {
-    const stream = openStream({ seed: 2, purpose: `benchmark.${name}` })
-    for (let i = 0; i < weights.data.length; i++) weights.data[i] += 0.01 * (stream.uniform() - 0.5)
-  }
+  const { network, parameters } = drawNetwork(family, width, depth)
   const model = bindNetwork(network, parameters)
-  const { x, y } = points()
-  const key = {
-    seed: 1,
-    purpose: 'attack',
-    step: 0,
-    examples: Int32Array.from({ length: EXAMPLES }, (_, i) => i),
-  }
+  const { x, y, key } = drawPoints(EXAMPLES)
   const ones = tf.onesLike(tf.expandDims(y, 1))
   const peer = peerOf(network, parameters)
   let factors = []
@@ -83,21 +51,6 @@ function measureStep({ family, depth }, width, rounds) {
   )
   tf.dispose([x, y, ones, factors, peer.tensors])
   return Object.fromEntries(Object.entries(times).map(([name, values]) => [name, median(values)]))
-}
-
-/** Random points of the sphere with random labels. */
-function points() {
-  const stream = openStream({ seed: 3, purpose: 'benchmark.points' })
-  const data = new Float32Array(EXAMPLES * INPUTS)
-  stream.fillNormal(data)
-  const x = tf.tidy(() => {
-    const rows = tf.tensor2d(data, [EXAMPLES, INPUTS])
-    return tf.div(rows, tf.norm(rows, 2, 1, true))
-  })
-  const y = tf.tensor1d(
-    Float32Array.from({ length: EXAMPLES }, () => (stream.uniform() < 0.5 ? -1 : 1)),
-  )
-  return { x, y }
 }
 
 /** The same function of x, summed over examples, by autodiff; its weights are tensors made once. */

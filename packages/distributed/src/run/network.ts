@@ -5,6 +5,7 @@ import {
   networkFrom,
   type Parameters,
   perturbationSetFrom,
+  restore as restoreMatrix,
   SaddleError,
 } from '@saddle/core'
 import { latestCheckpoint, type NamedTensor, readCheckpoint } from '../checkpoint/checkpoint.js'
@@ -82,9 +83,7 @@ export function restore(
     }
   }
   for (const m of parameters.trained) {
-    if (m.folded !== undefined) continue
-    const [w, w0, d] = [m.weights.data, m.initial.data, m.displacement.data]
-    for (let i = 0; i < w.length; i++) w[i] = w0[i]! + d[i]!
+    if (m.folded === undefined) restoreMatrix(m, 0, m.weights.rows)
   }
 }
 
