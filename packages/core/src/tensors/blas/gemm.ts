@@ -1,25 +1,13 @@
 import { SaddleError } from '../../errors.js'
+import type { Operand, ProductShape } from '../algebra.js'
 import type { Sgemm } from './library.js'
 
 const ROW_MAJOR = 101
 const AS_IT_IS = 111
 const TRANSPOSED = 112
 
-/** An operand as it lies in memory: row-major, and whether the product takes its transpose. */
-export interface GemmOperand {
-  readonly data: Float32Array
-  readonly transposed: boolean
-}
-
-/** op(A): m × k, op(B): k × n, C: m × n. */
-export interface GemmShape {
-  readonly m: number
-  readonly n: number
-  readonly k: number
-}
-
 /**
- * C ← op(A) op(B), row-major, 2·m·n·k flops; C must not overlap A or B. Arrays may lie over a SharedArrayBuffer and
+ * C ← op(A) op(B), or C ← C + op(A) op(B) where `add`: row-major, 2·m·n·k flops; C must not overlap A or B. Arrays may lie over a SharedArrayBuffer and
  * begin anywhere in it: the library reads and writes them in place.
  *
  * @throws SaddleError SHAPE before anything is read if an array has another length than its shape asks for: native
@@ -27,17 +15,18 @@ export interface GemmShape {
  */
 export function gemm(
   sgemm: Sgemm,
-  { m, n, k }: GemmShape,
-  a: GemmOperand,
-  b: GemmOperand,
+  { m, n, k }: ProductShape,
+  a: Operand,
+  b: Operand,
   c: Float32Array,
+  add = false,
 ): void {
   requireLength('left operand', a.data, m, k)
   requireLength('right operand', b.data, k, n)
   requireLength('result', c, m, n)
   if (m === 0 || n === 0) return
   if (k === 0) {
-    c.fill(0)
+    if (!add) c.fill(0)
     return
   }
   sgemm(
@@ -52,7 +41,7 @@ export function gemm(
     a.transposed ? m : k,
     b.data,
     b.transposed ? k : n,
-    0,
+    add ? 1 : 0,
     c,
     n,
   )

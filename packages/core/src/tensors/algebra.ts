@@ -1,0 +1,27 @@
+/**
+ * Products and sums on arrays in place, row-major float32, for loops that tensors would be in the way of. Arrays may
+ * lie over a SharedArrayBuffer and begin anywhere in it. One thread computes: the same call gives the same bits.
+ */
+export interface ArrayAlgebra {
+  /**
+   * C ← op(A) op(B), or C ← C + op(A) op(B) where `add`; 2·m·n·k flops. C must not overlap A or B.
+   *
+   * @throws SaddleError SHAPE, before anything is read, if an array has another length than its shape asks for.
+   */
+  product(shape: ProductShape, a: Operand, b: Operand, c: Float32Array, add?: boolean): void
+  /** y ← y + α x, for x and y of one length: 2·length flops. */
+  axpy(alpha: number, x: Float32Array, y: Float32Array): void
+}
+
+/** An operand as it lies in memory: row-major, and whether the product takes its transpose. */
+export interface Operand {
+  readonly data: Float32Array
+  readonly transposed: boolean
+}
+
+/** op(A): m × k, op(B): k × n, C: m × n. */
+export interface ProductShape {
+  readonly m: number
+  readonly n: number
+  readonly k: number
+}
