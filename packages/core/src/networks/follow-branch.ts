@@ -189,7 +189,7 @@ export class BranchFollower {
       change[k] = flip < 0 ? -a[r]! : a[r]!
     }
     const shape = { m: n, n: this.#top.cols, k: a.length }
-    this.#algebra.product(shape, transposed(change), asIs(w), this.#u, true)
+    this.#algebra.product(shape, transposed(change), asIs(w), this.#u, { add: true })
   }
 }
 

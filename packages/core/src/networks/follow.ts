@@ -4,6 +4,7 @@ import { assertShape } from '../errors.js'
 import type { ArrayAlgebra } from '../tensors/algebra.js'
 import { currentBackend } from '../tensors/backends.js'
 import { type Layout, type OpenLayout, openLayout } from './branches.js'
+import { times, timesTransposed } from './first-map.js'
 import { BranchFollower } from './follow-branch.js'
 import type { Cotangent, Follower, GradientFactor, Parameters } from './network.js'
 import { gradientFactors, inputGradient } from './passes.js'
@@ -86,11 +87,7 @@ class Position {
   moveTo(x: Float32Array): void {
     this.#x = x
     const { input } = this.#net
-    if (input !== null) {
-      const shape = { m: this.examples, n: input.rows, k: input.cols }
-      const a = { data: input.data, transposed: true }
-      this.#algebra.product(shape, { data: x, transposed: false }, a, this.#lifted)
-    }
+    if (input !== null) timesTransposed(this.#algebra, input, x, this.#lifted)
     for (const branch of this.#branches) branch.moveTo(this.#first)
   }
 
@@ -153,10 +150,8 @@ class Position {
   #throughInput(g: Float32Array): Float32Array {
     const { input } = this.#net
     if (input === null) return Float32Array.from(g)
-    const { rows, cols, data } = input
-    const out = new Float32Array(this.examples * cols)
-    const shape = { m: this.examples, n: cols, k: rows }
-    this.#algebra.product(shape, { data: g, transposed: false }, { data, transposed: false }, out)
+    const out = new Float32Array(this.examples * input.cols)
+    times(this.#algebra, input, g, out)
     return out
   }
 }

@@ -6,9 +6,9 @@ export interface ArrayAlgebra {
   /**
    * C ← op(A) op(B), or C ← C + op(A) op(B) where `add`; 2·m·n·k flops. C must not overlap A or B.
    *
-   * @throws SaddleError SHAPE, before anything is read, if an array has another length than its shape asks for.
+   * @throws SaddleError SHAPE, before anything is read, if an array is not as long as its shape and stride ask for.
    */
-  product(shape: ProductShape, a: Operand, b: Operand, c: Float32Array, add?: boolean): void
+  product(shape: ProductShape, a: Operand, b: Operand, c: Float32Array, into?: Target): void
   /** y ← y + α x, for x and y of one length: 2·length flops. */
   axpy(alpha: number, x: Float32Array, y: Float32Array): void
 }
@@ -17,6 +17,15 @@ export interface ArrayAlgebra {
 export interface Operand {
   readonly data: Float32Array
   readonly transposed: boolean
+  /** Numbers from one row in memory to the next; by default the length of a row. */
+  readonly stride?: number
+}
+
+export interface Target {
+  /** True to add to what is there. Default false. */
+  readonly add?: boolean
+  /** As of an operand. */
+  readonly stride?: number
 }
 
 /** op(A): m × k, op(B): k × n, C: m × n. */

@@ -10,6 +10,8 @@ export interface Matrix {
   readonly rows: number
   readonly cols: number
   readonly data: Float32Array<SharedArrayBuffer>
+  /** True if all below the diagonal is 0, which a product may then leave out. */
+  readonly upper?: boolean
 }
 
 /** A zero matrix in shared memory: 4 · rows · cols bytes, visible to every thread it is posted to. */

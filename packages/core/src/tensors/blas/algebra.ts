@@ -9,7 +9,7 @@ const SHORT = 128
 /** Products and sums on arrays by the library. */
 export function blasAlgebra({ sgemm, saxpy }: BlasLibrary): ArrayAlgebra {
   return {
-    product: (shape, a, b, c, add) => gemm(sgemm, shape, a, b, c, add),
+    product: (shape, a, b, c, into) => gemm(sgemm, shape, a, b, c, into),
     axpy(alpha, x, y) {
       assertShape('operand of y + αx', [x.length], [y.length])
       if (x.length >= SHORT) return saxpy(x.length, alpha, x, 1, y, 1)
