@@ -47,7 +47,7 @@ export function propose(
   return { ...proposeRows(update), comparison }
 }
 
-/** Floats between two entries in the journal: D, W and W_0 of so many, 384 KiB, stay in a core's own cache. */
+/** Numbers done at a time, and between two entries in the journal: D, W and W_0 of so many, 384 KiB, stay in cache. */
 const CHUNK = 1 << 15
 
 /** What a journal says of a chunk: `weights` holds V − W_0; D is its new self; so is W. */
@@ -157,16 +157,40 @@ interface Update {
 }
 
 /**
- * V − W_0 = D − α G and the sums of its squares and those of G, in float64: four sums each, over every fourth entry from 0, 1, 2
- * and 3 on (those after the last whole four go to the first), added as s₀ + s₁ + (s₂ + s₃): one sum alone would wait
- * for each addition before the next.
+ * V − W_0 = D − α G and the sums of its squares and those of G, in float64, chunk by chunk: a loop over all rows at
+ * once, entered rarely, is compiled before its end was ever seen, and thrown away at each end.
  */
-function proposeRows(update: Update): Pick<ProposalSums, 'normSquared' | 'gradientSquared'> {
-  const { displacement, gradient, proposal, stepSize } = update
-  let [vv0, vv1, vv2, vv3] = [0, 0, 0, 0]
-  let [gg0, gg1, gg2, gg3] = [0, 0, 0, 0]
-  let i = 0
-  for (; i + 4 <= proposal.length; i += 4) {
+function proposeRows(update: Update): Omit<ProposalSums, 'comparison'> {
+  const { length } = update.proposal
+  let normSquared = 0
+  let gradientSquared = 0
+  for (let first = 0; first < length; first += CHUNK) {
+    const part = proposeChunk(update, first, Math.min(length, first + CHUNK))
+    normSquared += part.normSquared
+    gradientSquared += part.gradientSquared
+  }
+  return { normSquared, gradientSquared }
+}
+
+/**
+ * Four sums each, over every fourth number from 0, 1, 2 and 3 on (what follows the last whole four goes to the first),
+ * added as s₀ + s₁ + (s₂ + s₃): a single sum would wait for each addition before the next.
+ */
+function proposeChunk(
+  { displacement, gradient, proposal, stepSize }: Update,
+  first: number,
+  last: number,
+): Omit<ProposalSums, 'comparison'> {
+  let vv0 = 0
+  let vv1 = 0
+  let vv2 = 0
+  let vv3 = 0
+  let gg0 = 0
+  let gg1 = 0
+  let gg2 = 0
+  let gg3 = 0
+  let i = first
+  for (; i + 4 <= last; i += 4) {
     const g0 = gradient[i]!
     const g1 = gradient[i + 1]!
     const g2 = gradient[i + 2]!
@@ -188,7 +212,7 @@ function proposeRows(update: Update): Pick<ProposalSums, 'normSquared' | 'gradie
     gg2 += g2 * g2
     gg3 += g3 * g3
   }
-  for (; i < proposal.length; i++) {
+  for (; i < last; i++) {
     const g = gradient[i]!
     const v = Math.fround(displacement[i]! - stepSize * g)
     proposal[i] = v
