@@ -98,7 +98,7 @@ export function perceptronAt(
 }
 
 /** W x */
-export function times({ rows, cols, data }: Dense, x: Float64Array): Float64Array {
+function times({ rows, cols, data }: Dense, x: Float64Array): Float64Array {
   const out = new Float64Array(rows)
   for (let r = 0; r < rows; r++)
     for (let j = 0; j < cols; j++) out[r] = out[r]! + data[r * cols + j]! * x[j]!
