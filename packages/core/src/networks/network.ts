@@ -92,6 +92,16 @@ export interface Network {
     x: tf.Tensor2D,
     cotangent: Cotangent,
   ): { readonly outputs: tf.Tensor2D; readonly gradient: tf.Tensor2D }
+  /**
+   * `inputGradient` at these parameters with a memory, for a sequence of nearby points of the same n examples, such as
+   * the iterates of an attack: the same results up to float32 rounding, for less after the first call.
+   */
+  follow?(
+    parameters: Parameters,
+  ): (
+    x: tf.Tensor2D,
+    cotangent: Cotangent,
+  ) => { readonly outputs: tf.Tensor2D; readonly gradient: tf.Tensor2D }
   /** f and the gradient in every trained matrix, as factors, in the order of `parameters.trained`. */
   gradientFactors(
     parameters: Parameters,

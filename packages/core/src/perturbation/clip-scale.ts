@@ -31,6 +31,24 @@ export function clipScale(
   return true
 }
 
+/** Room for one such problem, used again by the next of the same length. */
+export interface ClipScaleRow {
+  readonly z: Float64Array
+  readonly lo: Float64Array
+  readonly hi: Float64Array
+  readonly x: Float64Array
+}
+
+let room: ClipScaleRow | undefined
+
+export function clipScaleRow(length: number): ClipScaleRow {
+  if (room?.z.length !== length) {
+    const row = () => new Float64Array(length)
+    room = { z: row(), lo: row(), hi: row(), x: row() }
+  }
+  return room
+}
+
 /** Far above what bisecting all of float64's exponents and digits takes. */
 const MOST_ROUNDS = 3000
 

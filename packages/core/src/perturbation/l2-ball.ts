@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { ballReach, compatibilityOf, euclideanMeeting } from './compatibility.js'
 import { drawAround, inBall, onSphere } from './draws.js'
-import { checkedSpec, identityChart, withExactCentres } from './exact.js'
+import { checkedSpec, identityChart, type TensorGeometry, withExactCentres } from './exact.js'
+import { combine, copyRow, distance, stepAlong } from './row-loops.js'
 import { flat, nonZero, pickRows, rowNorm, unitRows } from './rows.js'
 import { type PerturbationSet, TOLERANCE } from './set.js'
 
@@ -15,7 +16,7 @@ import { type PerturbationSet, TOLERANCE } from './set.js'
  */
 export function l2Ball(radius: number): PerturbationSet {
   const spec = checkedSpec('l2', radius)
-  return withExactCentres({
+  const set: TensorGeometry = {
     ...identityChart,
     spec,
     radius,
@@ -29,6 +30,13 @@ export function l2Ball(radius: number): PerturbationSet {
       drawAround(centres, streams, radius, kind === 'border' ? onSphere : inBall),
     distance: l2Distance,
     compatibility: data => compatibilityOf(data, radius, euclideanMeeting(ballReach)),
+  }
+  return withExactCentres(set, {
+    project(centres, points, out, start, stop) {
+      const scale = Math.min(1, radius / distance(points, centres, start, stop))
+      shrinkRow(centres, points, scale, out, start, stop)
+    },
+    ascend: stepAlong,
   })
 }
 
@@ -42,6 +50,19 @@ export function projectL2(
   const norm = rowNorm(v)
   const onBorder: tf.Tensor2D = tf.add(centres, tf.mul(v, tf.div(radius, nonZero(norm))))
   return pickRows(tf.lessEqual(norm, radius), points, onBorder)
+}
+
+/** out ← x_0 + scale (x − x_0) on a row; x itself at scale 1. `out` may be `points`. */
+export function shrinkRow(
+  centres: Float32Array,
+  points: Float32Array,
+  scale: number,
+  out: Float32Array,
+  start: number,
+  stop: number,
+): void {
+  if (scale === 1) copyRow(points, out, start, stop)
+  else combine(1 - scale, centres, scale, points, out, start, stop)
 }
 
 /** ‖x_i − x_{0,i}‖₂: [n]. */

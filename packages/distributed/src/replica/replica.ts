@@ -1,6 +1,7 @@
 import {
   type Attack,
   type Attackable,
+  type AttackOptions,
   type AttackSpec,
   attackFrom,
   bindNetwork,
@@ -69,12 +70,13 @@ export class Replica {
     const examples = workspace.order.subarray(task.start, task.stop)
     return scoped(() => {
       const { x, y } = gather(train, examples)
-      const found = this.#search(task.attack, x, y, {
-        purpose: 'attack',
-        step: task.step,
-        examples,
-      })
-      const seen = this.#set.embed(found.point)
+      const { point } = this.#attack(task.attack).search(
+        this.#model,
+        x,
+        y,
+        this.#options({ purpose: 'attack', step: task.step, examples }),
+      )
+      const seen = this.#set.embed(point)
       const chunks = shardsOf(examples.length, workspace.chunk)
       const outputs = tf.concat2d(
         chunks.map(chunk => this.#gradient(seen, y, chunk, task)),
@@ -96,11 +98,12 @@ export class Replica {
     return scoped(() => {
       const { x, y } = gather(data, examples)
       const clean = this.#model.forward(this.#set.embed(x))
-      const found = this.#search(task.attack, x, y, {
-        purpose: `evaluate.${task.part}`,
-        step: 0,
-        examples,
-      })
+      const found = this.#attack(task.attack).run(
+        this.#model,
+        x,
+        y,
+        this.#options({ purpose: `evaluate.${task.part}`, step: 0, examples }),
+      )
       return {
         cleanLosses: copyFloats(this.#loss.value(clean, y)),
         cleanCorrect: invert(misclassified(clean, y, this.#loss.outputs)),
@@ -141,17 +144,16 @@ export class Replica {
     return null
   }
 
-  #search(
-    spec: AttackSpec,
-    x: tf.Tensor2D,
-    y: tf.Tensor1D,
-    key: { purpose: string; step: number; examples: Int32Array },
-  ) {
+  #attack(spec: AttackSpec): Attack {
     const name = JSON.stringify(spec)
     const attack = this.#attacks.get(name) ?? attackFrom(spec)
     this.#attacks.set(name, attack)
+    return attack
+  }
+
+  #options(key: { purpose: string; step: number; examples: Int32Array }): AttackOptions {
     const { stop, seed } = this.#setup
-    return attack.run(this.#model, x, y, {
+    return {
       set: this.#set,
       loss: this.#loss,
       key: { seed, ...key },
@@ -161,7 +163,7 @@ export class Replica {
         },
       },
       onProgress: this.#onProgress,
-    })
+    }
   }
 
   /** Delivers the gradient of the shard's examples start..stop, and returns their outputs. */

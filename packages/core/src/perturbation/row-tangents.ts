@@ -1,0 +1,40 @@
+import { distance, dot, largest } from './row-loops.js'
+import { RESIDUE } from './rows.js'
+
+/** Tangents of a sphere about the origin, on rows of arrays (see row-loops.ts). */
+
+/**
+ * The share s of p in x that makes x − s p orthogonal to p, ⟨x, p⟩/‖p‖², and ‖x − s p‖₂. In float64 one
+ * orthogonalisation is enough.
+ */
+export function splitAlong(
+  p: Float32Array,
+  x: Float32Array,
+  start: number,
+  stop: number,
+): { readonly share: number; readonly across: number } {
+  const square = dot(p, p, start, stop)
+  const share = square === 0 ? 0 : dot(x, p, start, stop) / square
+  return { share, across: distance(x, p, start, stop, share) }
+}
+
+/**
+ * out ← the part of g orthogonal to x, over max |g_j|, with entries that are only rounding set to 0: the row of
+ * `tangentialGradient`.
+ */
+export function tangentRow(
+  x: Float32Array,
+  g: Float32Array,
+  out: Float32Array,
+  start: number,
+  stop: number,
+): void {
+  const size = largest(g, start, stop)
+  const square = dot(x, x, start, stop)
+  const share = square === 0 ? 0 : dot(g, x, start, stop) / square
+  const unit = size === 0 ? 1 : 1 / size
+  for (let i = start; i < stop; i++) {
+    const part = unit * (g[i]! - share * x[i]!)
+    out[i] = Math.abs(part) <= RESIDUE ? 0 : part
+  }
+}
