@@ -100,6 +100,28 @@ export function combine(
   for (; i < stop; i++) out[i] = alpha * a[i]! + beta * b[i]!
 }
 
+/** out ← α a + β b + γ c. */
+export function combineThree(
+  alpha: number,
+  a: Float32Array,
+  beta: number,
+  b: Float32Array,
+  gamma: number,
+  c: Float32Array,
+  out: Float32Array,
+  start: number,
+  stop: number,
+): void {
+  let i = start
+  for (; i < stop - 3; i += 4) {
+    out[i] = alpha * a[i]! + beta * b[i]! + gamma * c[i]!
+    out[i + 1] = alpha * a[i + 1]! + beta * b[i + 1]! + gamma * c[i + 1]!
+    out[i + 2] = alpha * a[i + 2]! + beta * b[i + 2]! + gamma * c[i + 2]!
+    out[i + 3] = alpha * a[i + 3]! + beta * b[i + 3]! + gamma * c[i + 3]!
+  }
+  for (; i < stop; i++) out[i] = alpha * a[i]! + beta * b[i]! + gamma * c[i]!
+}
+
 /** out ← x + step · g/‖g‖₂, x itself where g = 0; `out` may be x or g. */
 export function stepAlong(
   x: Float32Array,
