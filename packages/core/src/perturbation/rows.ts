@@ -121,7 +121,7 @@ export function rowsAbove(x: tf.Tensor2D, least: tf.Tensor2D): tf.Tensor2D {
 }
 
 /** x with zeros replaced by 1: a divisor for rows whose quotient is not used or is 0 anyway. */
-export function nonZero(x: tf.Tensor2D): tf.Tensor2D {
+export function nonZero<T extends tf.Tensor>(x: T): T {
   return tf.where(tf.equal(x, 0), tf.onesLike(x), x)
 }
 
