@@ -22,6 +22,10 @@ import { attacks, run } from '../table.js'
 
 /** What running an attack costs, keeps and refuses. */
 
+const blas = await useBackend('blas').then(
+  () => true,
+  () => false,
+)
 await useBackend('wasm')
 
 t.test('queries and gradient steps are what the model was asked for', async t => {
@@ -41,31 +45,39 @@ t.test('queries and gradient steps are what the model was asked for', async t =>
   }
 })
 
-t.test('tensors neither leak nor pile up, and arguments stay as they were', async t => {
-  const p = problem({ kind: 'box-l2', radius: 0.3 }, 10, 6)
-  const { model } = tanhModel(p.weights)
-  const x = tf.tensor2d(p.x, [10, 6])
-  const y = tf.tensor1d(p.y)
-  const counts: number[] = []
-  const onProgress = () => counts.push(tf.memory().numTensors)
-  const options = { set: p.set, loss: huber, key: keyFor(upTo(10)), onProgress }
-  const before = tf.memory().numTensors
-  for (const [name, attack] of [
-    ...attacks,
-    ['long', pgd({ steps: 30, fosc: true })] as [string, Attack],
-  ]) {
-    counts.length = 0
-    const result = attack.run(model, x, y, options)
-    t.ok(Math.max(...counts, 0) - Math.min(...counts, 1e9) <= 0 || counts.length === 0, name)
-    const { raw, point, outputs, success, distance, loss, fosc } = result
-    tf.dispose([raw, point, outputs, success, distance, loss])
-    fosc?.dispose()
-    t.equal(tf.memory().numTensors, before, name)
-  }
-  t.same([x.dataSync(), y.dataSync()], [p.x, p.y])
-  x.dispose()
-  y.dispose()
-})
+for (const backend of [...(blas ? ['blas'] : []), 'cpu', 'wasm'])
+  t.test(
+    `on ${backend} tensors neither leak nor pile up, and arguments stay as they were`,
+    async t => {
+      await useBackend(backend)
+      const p = problem({ kind: 'box-l2', radius: 0.3 }, 10, 6)
+      const { model } = tanhModel(p.weights)
+      const x = tf.tensor2d(p.x, [10, 6])
+      const y = tf.tensor1d(p.y)
+      const counts: number[] = []
+      const onProgress = () => counts.push(tf.memory().numTensors)
+      const options = { set: p.set, loss: huber, key: keyFor(upTo(10)), onProgress }
+      const before = tf.memory().numTensors
+      for (const [name, attack] of [
+        ...attacks,
+        ['long', pgd({ steps: 30, fosc: true })] as [string, Attack],
+      ]) {
+        counts.length = 0
+        attack.search(model, x, y, options).point.dispose()
+        t.equal(tf.memory().numTensors, before, `${name}, a search`)
+        const result = attack.run(model, x, y, options)
+        t.ok(Math.max(...counts, 0) - Math.min(...counts, 1e9) <= 0 || counts.length === 0, name)
+        const { raw, point, outputs, success, distance, loss, fosc } = result
+        tf.dispose([raw, point, outputs, success, distance, loss])
+        fosc?.dispose()
+        t.equal(tf.memory().numTensors, before, name)
+      }
+      t.same([x.dataSync(), y.dataSync()], [p.x, p.y])
+      x.dispose()
+      y.dispose()
+      await useBackend('wasm')
+    },
+  )
 
 t.test('a stop is heeded between steps, and frees everything', async t => {
   const p = problem({ kind: 'l2', radius: 0.3 }, 10, 6)

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
+import { tensorFrom } from '../tensors/arrays.js'
 import { boxSphereMeeting } from './box-sphere-meeting.js'
 import { clamp, clipScale, clipScaleRow, endOfRay } from './clip-scale.js'
 import { compatibilityOf } from './compatibility.js'
@@ -71,7 +72,7 @@ function farthestAlong(centres: tf.Tensor2D, z: tf.Tensor2D, radius: number): tf
   const along = z.dataSync<'float32'>()
   const found = new Float32Array(n * d)
   for (let i = 0; i < n; i++) farthestInRow(from, along, radius, found, i * d, (i + 1) * d)
-  return tf.tensor2d(found, [n, d])
+  return tensorFrom<tf.Rank.R2>(found, [n, d])
 }
 
 /** The same on a row of arrays. */

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
+import { tensorFrom } from '../tensors/arrays.js'
 import { clipScale, clipScaleRow, endOfRay } from './clip-scale.js'
 import { compatibilityOf, maximumMeeting } from './compatibility.js'
 import { requireChart } from './domain.js'
@@ -80,7 +81,7 @@ function guarded(
     z.set(along.subarray(i * d, (i + 1) * d))
     guardRow(from, z, radius, rho[i]!, found, i * d, (i + 1) * d)
   }
-  return tf.tensor2d(found, [n, d])
+  return tensorFrom<tf.Rank.R2>(found, [n, d])
 }
 
 /** out ← clip(s z, x_0 − δ, x_0 + δ) with norm ρ on a row of arrays. */

@@ -178,7 +178,14 @@ export function clipAround(
 
 /** out ← clip(x, 0, 1); NaN where x is not finite. `out` may be x. */
 export function clipToUnit(x: Float32Array, out: Float32Array, start: number, stop: number): void {
-  for (let i = start; i < stop; i++) out[i] = clip(x[i]!, 0, 1)
+  let i = start
+  for (; i < stop - 3; i += 4) {
+    out[i] = clip(x[i]!, 0, 1)
+    out[i + 1] = clip(x[i + 1]!, 0, 1)
+    out[i + 2] = clip(x[i + 2]!, 0, 1)
+    out[i + 3] = clip(x[i + 3]!, 0, 1)
+  }
+  for (; i < stop; i++) out[i] = clip(x[i]!, 0, 1)
 }
 
 /** −1, 0 or 1 for finite numbers, NaN for others. */

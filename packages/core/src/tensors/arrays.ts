@@ -5,10 +5,10 @@ import type { BlasStorage } from './blas/storage.js'
 /**
  * Tensors as arrays. On a backend that shares memory a float32 tensor is a Float32Array of this thread: a loop may
  * read it where it lies and make the next one, without a kernel for every operation. Any other backend has a memory
- * of its own, and its tensors are computed with by TensorFlow.js.
+ * of its own, from and to which numbers are copied.
  */
 
-/** True where that is so; the rest of this file is for such backends. */
+/** True where that is so: elsewhere TensorFlow.js should compute. */
 export function tensorsAreArrays(): boolean {
   return currentBackend().sharesMemory
 }
@@ -18,7 +18,7 @@ export function floatsOf(tensor: tf.Tensor): Float32Array {
   return recyclingStorage()?.floats(tensor) ?? tensor.dataSync<'float32'>()
 }
 
-/** A tensor of the numbers in `values`, which are not copied: whoever writes to them changes the tensor. */
+/** A tensor of the numbers in `values`; those are the tensor's own, not a copy: whoever writes to them changes it. */
 export function tensorFrom<R extends tf.Rank>(
   values: Float32Array,
   shape: tf.ShapeMap[R],
