@@ -1,5 +1,4 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { nonZero } from '../perturbation/rows.js'
 
 /**
  * log(1 + u) for u > −1, elementwise, to a few units in the last place of float32:
@@ -12,6 +11,7 @@ import { nonZero } from '../perturbation/rows.js'
 export function log1p(u: tf.Tensor): tf.Tensor {
   const w = tf.add(u, 1)
   const rounded = tf.sub(w, 1)
-  const share = tf.div(tf.log(w), nonZero(rounded))
-  return tf.where(tf.equal(rounded, 0), u, tf.mul(u, share))
+  const lost = tf.equal(rounded, 0)
+  const share = tf.div(tf.log(w), tf.where(lost, tf.onesLike(w), rounded))
+  return tf.where(lost, u, tf.mul(u, share))
 }

@@ -4,7 +4,8 @@ import { exceeds } from './row-loops.js'
 
 /**
  * Row-wise algebra on [n, d]: one example a row, so that no row's result depends on another's. Reductions keep
- * their axis and return [n, 1]. Call inside `tf.tidy`.
+ * their axis and return [n, 1]. Call inside `tf.tidy`. Where tensors are arrays, row-loops.ts takes their place in
+ * the steps of an attack.
  */
 
 /** ⟨a_i, b_i⟩: [n, 1]. */
@@ -121,7 +122,7 @@ export function rowsAbove(x: tf.Tensor2D, least: tf.Tensor2D): tf.Tensor2D {
 }
 
 /** x with zeros replaced by 1: a divisor for rows whose quotient is not used or is 0 anyway. */
-export function nonZero<T extends tf.Tensor>(x: T): T {
+export function nonZero(x: tf.Tensor2D): tf.Tensor2D {
   return tf.where(tf.equal(x, 0), tf.onesLike(x), x)
 }
 
