@@ -5,7 +5,7 @@ import { requireUnitSphere } from './domain.js'
 import { drawRows, euclidean, onSphere, scale } from './draws.js'
 import { checkedSpec, identityChart, type TensorGeometry, withExactCentres } from './exact.js'
 import { l2Distance } from './l2-ball.js'
-import { combine, norm, stepAlong } from './row-loops.js'
+import { combine, stepAlong } from './row-loops.js'
 import { splitAlong, tangentRow } from './row-tangents.js'
 import {
   flat,
@@ -104,8 +104,7 @@ function closestInRow(
   start: number,
   stop: number,
 ): void {
-  const length = norm(centres, start, stop)
-  const { share, across } = splitAlong(centres, z, start, stop)
+  const { length, share, across } = splitAlong(centres, z, start, stop)
   const p = share * length
   if (across <= NO_PART * Math.abs(p)) {
     combine(1 / length, centres, 0, centres, out, start, stop)

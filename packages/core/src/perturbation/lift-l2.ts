@@ -139,10 +139,9 @@ function projectOntoRim(
   start: number,
   stop: number,
 ): void {
-  const length = norm(centres, start, stop) || 1
+  const { length, share, across } = splitAlong(centres, points, start, stop)
   const h = (rho * rho + length * length - radius * radius) / (2 * length)
   const rim = Math.sqrt(Math.max(rho * rho - h * h, 0))
-  const { share, across } = splitAlong(centres, points, start, stop)
   const alongQ = across === 0 ? 0 : rim / across
   combine(h / length - alongQ * share, centres, alongQ, points, out, start, stop)
 }

@@ -55,12 +55,17 @@ export function distance(
 
 /** max |x_j|, over the entries that are numbers. */
 export function largest(x: Float32Array, start: number, stop: number): number {
-  let found = 0
-  for (let i = start; i < stop; i++) {
+  let s = 0
+  let t = 0
+  let i = start
+  for (; i < stop - 1; i += 2) {
     const size = Math.abs(x[i]!)
-    if (size > found) found = size
+    const next = Math.abs(x[i + 1]!)
+    if (size > s) s = size
+    if (next > t) t = next
   }
-  return found
+  if (i < stop) s = Math.max(s, Math.abs(x[i]!) || 0)
+  return Math.max(s, t)
 }
 
 /** Is |x_j| > size for some j? */
