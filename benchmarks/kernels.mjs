@@ -64,7 +64,7 @@ function step(times) {
     return result
   }
   scoped(() => {
-    timed('attack', () => attack.run(model, x, y, { set, loss, key }).point.dataSync())
+    timed('attack', () => attack.search(model, x, y, { set, loss, key }).point.dataSync())
     const factors = timed(
       'factors',
       () => network.gradientFactors(parameters, x, f => loss.derivative(f, y)).factors,

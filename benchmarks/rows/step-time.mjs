@@ -37,7 +37,7 @@ function measureStep({ family, depth }, width, rounds) {
     {
       gradient: () => finish(() => model.inputGradient(x, () => tf.clone(ones)).gradient),
       peer: () => finish(() => tf.grad(peer.forward)(x)),
-      attack: () => finish(() => attack.run(model, x, y, { set, loss, key }).point),
+      attack: () => finish(() => attack.search(model, x, y, { set, loss, key }).point),
       factors: () => {
         tf.dispose(factors)
         factors = tf.tidy(

@@ -9,6 +9,12 @@ export interface Attackable {
     x: tf.Tensor2D,
     cotangent: (outputs: tf.Tensor2D) => tf.Tensor2D,
   ): { readonly outputs: tf.Tensor2D; readonly gradient: tf.Tensor2D }
+  /**
+   * An `inputGradient` that remembers the point it was given last: the same results up to float32 rounding, for less
+   * where the next point is close to it. A search opens one and takes its gradient steps by it, restarts and all,
+   * always on the same n examples; what is reported comes from the passes above. Its memory holds no tensors.
+   */
+  follow?(): Attackable['inputGradient']
 }
 
 /** The randomness of an attack: keyed by example, so that a batch of N equals N batches of one. */
@@ -31,12 +37,22 @@ export interface AttackOptions {
   readonly onProgress?: (done: number, total: number) => void
 }
 
-/** Per example; all tensors have n rows and belong to the caller. */
-export interface AttackResult {
+/** What a search found; `point` belongs to the caller. */
+export interface AttackPoint {
+  /** The admissible point, in B(x): chart coordinates [n, d]. */
+  readonly point: tf.Tensor2D
+  /** Gradient steps an example and forward passes an example that it took. */
+  readonly gradientSteps: number
+  readonly queries: number
+}
+
+/**
+ * Per example; all tensors have n rows and belong to the caller. `point` is `raw` projected onto B(x), and
+ * everything below is about this very point; `queries` counts the fresh pass, too.
+ */
+export interface AttackResult extends AttackPoint {
   /** The point the search ended with, chart coordinates [n, d]. */
   readonly raw: tf.Tensor2D
-  /** The admissible point: `raw` projected onto B(x), [n, d]. Everything below is about this very point. */
-  readonly point: tf.Tensor2D
   /** Outputs of a fresh forward pass at `point`, [n, outputs]. */
   readonly outputs: tf.Tensor2D
   /** [n] bool: misclassified at `point`; ties count as errors. */
@@ -47,15 +63,17 @@ export interface AttackResult {
   readonly loss: tf.Tensor1D
   /** [n]: FOSC, max over B(x) of ⟨x' − point, ∇ℓ(point)⟩ ≥ 0; null unless `fosc` was asked for. */
   readonly fosc: tf.Tensor1D | null
-  /** Gradient steps an example and forward passes an example that the search took. */
-  readonly gradientSteps: number
-  readonly queries: number
 }
 
 /** A perturbation function A(W, x) of Definition 3.2: a value that holds hyperparameters and searches B(x). */
 export interface Attack {
   readonly spec: AttackSpec
-  /** x: [n, d] centres in chart coordinates; y: [n] labels. Neither is changed. */
+  /**
+   * The point alone, which is what a training step needs: its own passes follow. x: [n, d] centres in chart
+   * coordinates; y: [n] labels. Neither is changed.
+   */
+  search(model: Attackable, x: tf.Tensor2D, y: tf.Tensor1D, options: AttackOptions): AttackPoint
+  /** The same search, and what a fresh pass finds at the same bits of `point`. */
   run(model: Attackable, x: tf.Tensor2D, y: tf.Tensor1D, options: AttackOptions): AttackResult
 }
 

@@ -1,7 +1,8 @@
 import { misclassified } from '@saddle/core'
 import * as tf from '@tensorflow/tfjs-core'
-import type { AttackResult } from './attack.js'
-import type { View } from './view.js'
+import type { Attack, Attackable, AttackOptions, AttackResult, AttackSpec } from './attack.js'
+import { tidied } from './tidied.js'
+import { type View, viewOf } from './view.js'
 
 /** What a search hands to `finish`. */
 export interface Found {
@@ -12,12 +13,33 @@ export interface Found {
   readonly queries: number
 }
 
+/** How an attack looks for a point, given what it sees of the model. */
+export type Explore = (view: View, model: Attackable, options: AttackOptions) => Found
+
+/** The attack that explores in this way: one search, with and without the closing passes. */
+export function attackOf(spec: AttackSpec, explore: Explore): Attack {
+  return {
+    spec,
+    search: (model, x, y, options) =>
+      tidied(() => {
+        const view = viewOf(model, x, y, options)
+        const { raw, gradientSteps, queries } = explore(view, model, options)
+        return { point: view.set.project(x, raw), gradientSteps, queries }
+      }),
+    run: (model, x, y, options) =>
+      tidied(() => {
+        const view = viewOf(model, x, y, options)
+        return finish(view, explore(view, model, options), spec.fosc)
+      }),
+  }
+}
+
 /**
- * The end of every attack: `raw` is projected onto B(x), and all that is reported comes from one fresh pass at that
+ * The end of every `run`: `raw` is projected onto B(x), and all that is reported comes from one fresh pass at that
  * very point, so that no search can lie about its radius or its success. The pass counts as a query; if FOSC is
  * asked for, it is a gradient pass, which is no search step and not counted as one.
  */
-export function finish(view: View, found: Found, fosc = false): AttackResult {
+function finish(view: View, found: Found, fosc = false): AttackResult {
   const { set, centres, labels, loss } = view
   const point = set.project(centres, found.raw)
   const lossCotangent = (outputs: tf.Tensor2D) => loss.derivative(outputs, labels)

@@ -4,6 +4,7 @@ export type {
   Attackable,
   AttackKey,
   AttackOptions,
+  AttackPoint,
   AttackResult,
   AttackSpec,
 } from './attack.js'

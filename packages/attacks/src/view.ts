@@ -50,9 +50,19 @@ export function viewOf(
     labels: y,
     outputs: points => model.forward(set.embed(points)),
     losses: outputs => loss.value(outputs, y),
-    gradient(points, cotangent) {
-      const { outputs, gradient } = model.inputGradient(set.embed(points), cotangent)
-      return { outputs, gradient: set.pullback(points, gradient) }
-    },
+    gradient: inChart(set, (x, cotangent) => model.inputGradient(x, cotangent)),
+  }
+}
+
+/** The same view for the gradient steps of one search: by the model's `follow`, where it has one. */
+export function following(view: View, model: Attackable): View {
+  const pass = model.follow?.()
+  return pass === undefined ? view : { ...view, gradient: inChart(view.set, pass) }
+}
+
+function inChart(set: PerturbationSet, pass: Attackable['inputGradient']): View['gradient'] {
+  return (points, cotangent) => {
+    const { outputs, gradient } = pass(set.embed(points), cotangent)
+    return { outputs, gradient: set.pullback(points, gradient) }
   }
 }

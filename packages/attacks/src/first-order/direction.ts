@@ -1,3 +1,4 @@
+import { rowsAbove } from '@saddle/core'
 import * as tf from '@tensorflow/tfjs-core'
 import type { View } from '../view.js'
 import type { Objective } from './objective.js'
@@ -21,8 +22,6 @@ export function ascentDirection(
   objective: Objective,
 ): { readonly outputs: tf.Tensor2D; readonly direction: tf.Tensor2D } {
   const { outputs, gradient } = view.gradient(points, objective)
-  const size = tf.max(tf.abs(gradient), 1, true)
-  const resolution = tf.mul(FLAT, tf.max(tf.abs(objective(outputs)), 1, true))
-  const steep = tf.cast(tf.greater(size, resolution), 'float32')
-  return { outputs, direction: tf.mul(steep, gradient) }
+  const resolution: tf.Tensor2D = tf.mul(FLAT, tf.max(tf.abs(objective(outputs)), 1, true))
+  return { outputs, direction: rowsAbove(gradient, resolution) }
 }

@@ -1,9 +1,9 @@
 import { SaddleError } from '@saddle/core'
 import * as tf from '@tensorflow/tfjs-core'
-import type { Attack, AttackKey, AttackSpec } from '../attack.js'
-import { finish } from '../finish.js'
+import type { Attack, Attackable, AttackKey, AttackOptions, AttackSpec } from '../attack.js'
+import { attackOf, type Found } from '../finish.js'
 import { advanced, tidied } from '../tidied.js'
-import { type View, viewOf } from '../view.js'
+import { following, type View } from '../view.js'
 import { better, type Champion, noChampion } from './champion.js'
 import { ascentDirection } from './direction.js'
 import { type Objective, objectivesOf } from './objective.js'
@@ -31,8 +31,9 @@ const DEFAULTS = {
  * `steps` times from every start. Over iterates (with `keepBest`), sides and restarts the point with the largest
  * loss is kept, example by example. Defaults: 10 steps of 0.25 δ, which travel 2.5 radii, from one uniform start.
  *
- * Cost: restarts · sides · steps gradient passes, a forward pass for the last iterate of each search unless there is
- * nothing to compare it with, and the fresh pass of `finish`. The pass of a gradient also gives the loss there.
+ * Cost: restarts · sides · steps gradient passes, by the model's `follow` where it has one, a forward pass for the
+ * last iterate of each unless there is nothing to compare it with, and with `run` the fresh pass at the point. The
+ * pass of a gradient also gives the loss there.
  *
  *     const attack = pgd({ steps: 20, restarts: 3 })
  *     const { point, success } = attack.run(bindNetwork(network, parameters), x, y, { set, loss, key })
@@ -43,32 +44,35 @@ const DEFAULTS = {
 export function pgd(options: PgdOptions = {}): Attack {
   const spec: PgdSpec = { kind: 'pgd', ...DEFAULTS, ...options }
   checkHyperparameters(spec)
-  return {
-    spec,
-    run: (model, x, y, attack) =>
-      tidied(() => {
-        const view = viewOf(model, x, y, attack)
-        const objectives = objectivesOf(spec.objective, model, view)
-        const searches = spec.restarts * objectives.length
-        const judged = spec.keepBest || searches > 1
-        const total = searches * spec.steps
-        let done = 0
-        const beforeStep = () => stopIfAsked(attack.signal)
-        const afterStep = () => attack.onProgress?.(++done, total)
-        let best = noChampion(x)
-        for (let restart = 0; restart < spec.restarts; restart++) {
-          for (const objective of objectives) {
-            best = advanced(best, holder => {
-              const start = tidied(() => startOf(spec, view, attack.key, restart))
-              const end = search(spec, view, objective, start, { beforeStep, afterStep })
-              return better(holder, judged ? judge(view, end) : unopposed(end))
-            })
-          }
-        }
-        const queries = total + (judged ? searches : 0)
-        return finish(view, { raw: best.points, gradientSteps: total, queries }, spec.fosc)
-      }),
+  return attackOf(spec, (view, model, attack) =>
+    explore(spec, following(view, model), model, attack),
+  )
+}
+
+function explore(
+  spec: PgdSpec,
+  view: View,
+  model: Attackable,
+  { key, signal, onProgress }: AttackOptions,
+): Found {
+  const objectives = objectivesOf(spec.objective, model, view)
+  const searches = spec.restarts * objectives.length
+  const judged = spec.keepBest || searches > 1
+  const total = searches * spec.steps
+  let done = 0
+  const beforeStep = () => stopIfAsked(signal)
+  const afterStep = () => onProgress?.(++done, total)
+  let best = noChampion(view.centres)
+  for (let restart = 0; restart < spec.restarts; restart++) {
+    for (const objective of objectives) {
+      best = advanced(best, holder => {
+        const start = tidied(() => startOf(spec, view, key, restart))
+        const end = search(spec, view, objective, start, { beforeStep, afterStep })
+        return better(holder, judged ? judge(view, end) : unopposed(end))
+      })
+    }
   }
+  return { raw: best.points, gradientSteps: total, queries: total + (judged ? searches : 0) }
 }
 
 /** One search: the point it is at, and the best of the iterates that it left behind. */
@@ -106,14 +110,11 @@ function search(
 function step(spec: PgdSpec, view: View, objective: Objective, { at, best }: Search): Search {
   const { set, centres } = view
   const { outputs, direction } = ascentDirection(view, at, objective)
-  const ahead: tf.Tensor2D = tf.add(
-    at,
-    tf.mul(spec.stepSize * set.radius, set.steepest(at, direction)),
-  )
-  const here = { points: at, losses: view.losses(outputs) }
   return {
-    at: set.project(centres, ahead),
-    best: spec.keepBest ? better(best, here) : noChampion(centres),
+    at: set.advance(centres, at, direction, spec.stepSize * set.radius),
+    best: spec.keepBest
+      ? better(best, { points: at, losses: view.losses(outputs) })
+      : noChampion(centres),
   }
 }
 

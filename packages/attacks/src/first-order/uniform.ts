@@ -1,8 +1,7 @@
 import { SaddleError } from '@saddle/core'
 import type { Attack } from '../attack.js'
-import { finish } from '../finish.js'
-import { advanced, tidied } from '../tidied.js'
-import { viewOf } from '../view.js'
+import { attackOf } from '../finish.js'
+import { advanced } from '../tidied.js'
 import { better, noChampion } from './champion.js'
 import { startStreams, stopIfAsked } from './run.js'
 
@@ -26,23 +25,17 @@ export function uniform(options: UniformOptions = {}): Attack {
       `Attack "uniform": expected a positive whole number of draws, got ${draws}.`,
       { draws },
     )
-  return {
-    spec: { kind: 'uniform', ...options, draws },
-    run: (model, x, y, attack) =>
-      tidied(() => {
-        const view = viewOf(model, x, y, attack)
-        const draw = (k: number) => view.set.sample(x, startStreams(attack.key, k), 'uniform')
-        if (draws === 1)
-          return finish(view, { raw: draw(0), gradientSteps: 0, queries: 0 }, options.fosc)
-        let best = noChampion(x)
-        for (let k = 0; k < draws; k++) {
-          stopIfAsked(attack.signal)
-          best = advanced(best, holder => {
-            const points = draw(k)
-            return better(holder, { points, losses: view.losses(view.outputs(points)) })
-          })
-        }
-        return finish(view, { raw: best.points, gradientSteps: 0, queries: draws }, options.fosc)
-      }),
-  }
+  return attackOf({ kind: 'uniform', ...options, draws }, (view, _model, { key, signal }) => {
+    const draw = (k: number) => view.set.sample(view.centres, startStreams(key, k), 'uniform')
+    if (draws === 1) return { raw: draw(0), gradientSteps: 0, queries: 0 }
+    let best = noChampion(view.centres)
+    for (let k = 0; k < draws; k++) {
+      stopIfAsked(signal)
+      best = advanced(best, holder => {
+        const points = draw(k)
+        return better(holder, { points, losses: view.losses(view.outputs(points)) })
+      })
+    }
+    return { raw: best.points, gradientSteps: 0, queries: draws }
+  })
 }

@@ -7,5 +7,6 @@ export function bindNetwork(network: Network, parameters: Parameters): Attackabl
     outputs: network.spec.outputs,
     forward: x => network.forward(parameters, x),
     inputGradient: (x, cotangent) => network.inputGradient(parameters, x, cotangent),
+    follow: () => network.follow(parameters).inputGradient,
   }
 }

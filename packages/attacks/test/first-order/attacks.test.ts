@@ -9,33 +9,62 @@ import { attacks, mean, run } from '../table.js'
 /** Float32 rounding of coordinates and losses of order 1. */
 const ROUNDING = 1e-5
 
+const arrays = await useBackend('blas').then(
+  () => 'blas',
+  () => 'cpu',
+)
 await useBackend('wasm')
 
 for (const kind of setKinds) {
   t.test(`${kind}: every attack stays in the set and reports what a fresh pass finds`, async t => {
-    const p = problem({ kind, radius: 0.3 }, 1000, 6)
-    const { model } = tanhModel(p.weights)
-    for (const [name, attack] of attacks) {
-      scoped(() => {
-        const x = tf.tensor2d(p.x, [p.n, p.d])
-        const y = tf.tensor1d(p.y)
-        const key = keyFor(upTo(p.n))
-        const result = attack.run(model, x, y, { set: p.set, loss: huber, key })
-        const inside = p.set.contains(x, result.point).dataSync()
-        const outputs = model.forward(p.set.embed(result.point))
-        const fresh = {
-          outputs,
-          success: misclassified(outputs, y, 'scalar'),
-          loss: huber.value(outputs, y),
-          distance: p.set.distance(x, result.point),
-        }
-        const differing = (Object.keys(fresh) as (keyof typeof fresh)[]).filter(
-          field => !sameBits(result[field].dataSync(), fresh[field].dataSync()),
-        )
-        t.equal(inside.indexOf(0), -1, `${name}: inside`)
-        t.same(differing, [], `${name}: as fresh`)
-        t.equal(result.fosc, null)
-      })
+    for (const backend of [arrays, 'wasm']) {
+      await useBackend(backend)
+      const p = problem({ kind, radius: 0.3 }, 1000, 6)
+      const { model } = tanhModel(p.weights)
+      for (const [name, attack] of attacks) {
+        scoped(() => {
+          const x = tf.tensor2d(p.x, [p.n, p.d])
+          const y = tf.tensor1d(p.y)
+          const key = keyFor(upTo(p.n))
+          const result = attack.run(model, x, y, { set: p.set, loss: huber, key })
+          const inside = p.set.contains(x, result.point).dataSync()
+          const outputs = model.forward(p.set.embed(result.point))
+          const fresh = {
+            outputs,
+            success: misclassified(outputs, y, 'scalar'),
+            loss: huber.value(outputs, y),
+            distance: p.set.distance(x, result.point),
+          }
+          const differing = (Object.keys(fresh) as (keyof typeof fresh)[]).filter(
+            field => !sameBits(result[field].dataSync(), fresh[field].dataSync()),
+          )
+          t.equal(inside.indexOf(0), -1, `${name}: inside, on ${backend}`)
+          t.same(differing, [], `${name}: as fresh, on ${backend}`)
+          t.equal(result.fosc, null)
+        })
+      }
+    }
+  })
+
+  t.test(`${kind}: a search finds the bits of a run, without its fresh pass`, async t => {
+    const p = problem({ kind, radius: 0.3 }, 20, 6)
+    for (const backend of [arrays, 'wasm']) {
+      await useBackend(backend)
+      for (const [name, attack] of attacks) {
+        const { model, passes } = tanhModel(p.weights)
+        scoped(() => {
+          const x = tf.tensor2d(p.x, [p.n, p.d])
+          const y = tf.tensor1d(p.y)
+          const options = { set: p.set, loss: huber, key: keyFor(upTo(p.n)) }
+          const found = attack.search(model, x, y, options)
+          const taken = passes.forward + passes.gradient
+          const reported = attack.run(model, x, y, options)
+          t.ok(sameBits(found.point.dataSync(), reported.point.dataSync()), `${name} on ${backend}`)
+          t.equal(found.queries, taken, name)
+          t.equal(found.queries, reported.queries - 1, name)
+          t.equal(found.gradientSteps, reported.gradientSteps, name)
+        })
+      }
     }
   })
 

@@ -1,5 +1,20 @@
-import { type Attack, type Attackable, attackFrom, fgsm, pgd, uniform } from '@saddle/attacks'
-import { lossFrom, scoped, useBackend } from '@saddle/core'
+import {
+  type Attack,
+  type Attackable,
+  attackFrom,
+  bindNetwork,
+  fgsm,
+  pgd,
+  uniform,
+} from '@saddle/attacks'
+import {
+  deepReluNetwork,
+  lossFrom,
+  type Network,
+  type Parameters,
+  scoped,
+  useBackend,
+} from '@saddle/core'
 import * as tf from '@tensorflow/tfjs-core'
 import t from 'tap'
 import { huber, keyFor, problem, tanhModel, tinyWeights, upTo } from '../fixtures.js'
@@ -7,6 +22,10 @@ import { attacks, run } from '../table.js'
 
 /** What running an attack costs, keeps and refuses. */
 
+const blas = await useBackend('blas').then(
+  () => true,
+  () => false,
+)
 await useBackend('wasm')
 
 t.test('queries and gradient steps are what the model was asked for', async t => {
@@ -26,31 +45,39 @@ t.test('queries and gradient steps are what the model was asked for', async t =>
   }
 })
 
-t.test('tensors neither leak nor pile up, and arguments stay as they were', async t => {
-  const p = problem({ kind: 'box-l2', radius: 0.3 }, 10, 6)
-  const { model } = tanhModel(p.weights)
-  const x = tf.tensor2d(p.x, [10, 6])
-  const y = tf.tensor1d(p.y)
-  const counts: number[] = []
-  const onProgress = () => counts.push(tf.memory().numTensors)
-  const options = { set: p.set, loss: huber, key: keyFor(upTo(10)), onProgress }
-  const before = tf.memory().numTensors
-  for (const [name, attack] of [
-    ...attacks,
-    ['long', pgd({ steps: 30, fosc: true })] as [string, Attack],
-  ]) {
-    counts.length = 0
-    const result = attack.run(model, x, y, options)
-    t.ok(Math.max(...counts, 0) - Math.min(...counts, 1e9) <= 0 || counts.length === 0, name)
-    const { raw, point, outputs, success, distance, loss, fosc } = result
-    tf.dispose([raw, point, outputs, success, distance, loss])
-    fosc?.dispose()
-    t.equal(tf.memory().numTensors, before, name)
-  }
-  t.same([x.dataSync(), y.dataSync()], [p.x, p.y])
-  x.dispose()
-  y.dispose()
-})
+for (const backend of [...(blas ? ['blas'] : []), 'cpu', 'wasm'])
+  t.test(
+    `on ${backend} tensors neither leak nor pile up, and arguments stay as they were`,
+    async t => {
+      await useBackend(backend)
+      const p = problem({ kind: 'box-l2', radius: 0.3 }, 10, 6)
+      const { model } = tanhModel(p.weights)
+      const x = tf.tensor2d(p.x, [10, 6])
+      const y = tf.tensor1d(p.y)
+      const counts: number[] = []
+      const onProgress = () => counts.push(tf.memory().numTensors)
+      const options = { set: p.set, loss: huber, key: keyFor(upTo(10)), onProgress }
+      const before = tf.memory().numTensors
+      for (const [name, attack] of [
+        ...attacks,
+        ['long', pgd({ steps: 30, fosc: true })] as [string, Attack],
+      ]) {
+        counts.length = 0
+        attack.search(model, x, y, options).point.dispose()
+        t.equal(tf.memory().numTensors, before, `${name}, a search`)
+        const result = attack.run(model, x, y, options)
+        t.ok(Math.max(...counts, 0) - Math.min(...counts, 1e9) <= 0 || counts.length === 0, name)
+        const { raw, point, outputs, success, distance, loss, fosc } = result
+        tf.dispose([raw, point, outputs, success, distance, loss])
+        fosc?.dispose()
+        t.equal(tf.memory().numTensors, before, name)
+      }
+      t.same([x.dataSync(), y.dataSync()], [p.x, p.y])
+      x.dispose()
+      y.dispose()
+      await useBackend('wasm')
+    },
+  )
 
 t.test('a stop is heeded between steps, and frees everything', async t => {
   const p = problem({ kind: 'l2', radius: 0.3 }, 10, 6)
@@ -76,6 +103,59 @@ t.test('a stop is heeded between steps, and frees everything', async t => {
   t.equal(tf.memory().numTensors, before)
   x.dispose()
   y.dispose()
+})
+
+t.test('a model that follows takes the gradient steps, and none of what is reported', async t => {
+  const p = problem({ kind: 'cap', radius: 0.3 }, 4, 6)
+  const { model, passes } = tanhModel(p.weights)
+  const followed = { opened: 0, passes: 0 }
+  const follower: Attackable = {
+    ...model,
+    follow() {
+      followed.opened++
+      const { model: own } = tanhModel(p.weights)
+      return (x, cotangent) => {
+        followed.passes++
+        return own.inputGradient(x, cotangent)
+      }
+    },
+  }
+  for (const options of [
+    { steps: 3, fosc: true },
+    { steps: 3, restarts: 2, objective: 'two-sided', fosc: true },
+    { steps: 3, keepBest: false, fosc: true },
+  ] as const) {
+    Object.assign(followed, { opened: 0, passes: 0 })
+    Object.assign(passes, { forward: 0, gradient: 0 })
+    const searches = 'restarts' in options ? 4 : 1
+    const judged = 'keepBest' in options ? 0 : searches
+    const found = run(pgd(options), p, follower)
+    t.same(followed, { opened: 1, passes: 3 * searches }, 'one memory for all restarts and sides')
+    t.same(passes, { forward: judged, gradient: 1 }, 'the plain gradient pass is that of FOSC')
+    t.same(found, run(pgd(options), p, model))
+  }
+  Object.assign(followed, { opened: 0, passes: 0 })
+  run(fgsm(), p, follower)
+  t.same(followed, { opened: 0, passes: 0 }, 'a single step has nothing to remember')
+})
+
+t.test('a network that follows makes a model that follows, at its parameters', async t => {
+  const network = deepReluNetwork({ inputs: 6, width: 16 })
+  const parameters = network.initialise(1)
+  const asked: Parameters[] = []
+  const following: Network = {
+    ...network,
+    follow(at) {
+      asked.push(at)
+      return network.follow(at)
+    },
+  }
+  const p = problem({ kind: 'cap', radius: 0.3 }, 4, 6)
+  const found = run(pgd({ steps: 2 }), p, bindNetwork(following, parameters))
+  t.equal(asked.length, 1)
+  t.equal(asked[0], parameters)
+  const { follow: _, ...plain } = bindNetwork(network, parameters)
+  t.same(found, run(pgd({ steps: 2 }), p, plain))
 })
 
 t.test('starts are keyed: seed, purpose, step and example decide, and nothing else', async t => {

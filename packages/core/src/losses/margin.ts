@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { assertShape } from '../errors.js'
+import { log1p } from './log1p.js'
 import type { Loss } from './loss.js'
 
 /**
@@ -41,7 +42,7 @@ export const smoothHinge: Loss = ofMargin(
 /** log(1 + e^{−v}): Assumption 3.1 but for ℓ(y, y) = 0, which Theorem 5.2 and Corollary 5.1 need. */
 export const logistic: Loss = ofMargin(
   { name: 'logistic', smoothness: 0.25, zeroAtLabel: false, wrongAtLeast: Math.LN2 },
-  v => tf.add(tf.relu(tf.neg(v)), tf.log1p(tf.exp(tf.neg(tf.abs(v))))),
+  v => tf.add(tf.relu(tf.neg(v)), log1p(tf.exp(tf.neg(tf.abs(v))))),
   v => tf.neg(tf.sigmoid(tf.neg(v))),
 )
 

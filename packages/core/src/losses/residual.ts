@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { assertShape } from '../errors.js'
+import { log1p } from './log1p.js'
 import type { Loss } from './loss.js'
 
 /**
@@ -62,8 +63,8 @@ export const logCosh: Loss = ofResidual(
   // |r| + log(1 + e^{−2|r|}) − log 2 for |r| > 1; below, −log(1 − tanh² r)/2, which cannot fall under 0.
   r => {
     const a = tf.abs(r)
-    const far = tf.sub(tf.add(a, tf.log1p(tf.exp(tf.mul(a, -2)))), Math.LN2)
-    const near = tf.mul(tf.log1p(tf.neg(tf.square(tf.tanh(tf.minimum(a, 1))))), -0.5)
+    const far = tf.sub(tf.add(a, log1p(tf.exp(tf.mul(a, -2)))), Math.LN2)
+    const near = tf.mul(log1p(tf.neg(tf.square(tf.tanh(tf.minimum(a, 1))))), -0.5)
     return tf.where(tf.greater(a, tf.onesLike(a)), far, near)
   },
   r => tf.tanh(r),

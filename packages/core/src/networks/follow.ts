@@ -29,20 +29,23 @@ export function follow(layout: Layout, parameters: Parameters): Follower {
   const net = openLayout(layout, parameters)
   if (algebra === null || layout.activation !== relu || net.output.cols !== 1)
     return {
+      forget() {},
       inputGradient: (x, cotangent) => inputGradient(layout, parameters, x, cotangent),
       gradientFactors: (x, cotangent) => gradientFactors(layout, parameters, x, cotangent),
     }
-  let at: Position | undefined
-  let passes = 0
+  const positions = new Map<number, Position>()
   const moveTo = (x: tf.Tensor2D): Position => {
     const n = x.shape[0]
     assertShape('input of the network', x.shape, [-1, (net.input ?? firstOf(net)).cols])
-    if (at?.examples !== n) at = new Position(net, algebra, n)
-    if (passes++ % REFRESH === 0) at.clear()
-    at.moveTo(x.dataSync<'float32'>())
-    return at
+    const position = positions.get(n) ?? new Position(net, algebra, n)
+    positions.set(n, position)
+    position.moveTo(x.dataSync<'float32'>())
+    return position
   }
   return {
+    forget() {
+      for (const position of positions.values()) position.forget()
+    },
     inputGradient: (x, cotangent) => moveTo(x).inputGradient(cotangent),
     gradientFactors(x, cotangent) {
       const { outputs, factors } = moveTo(x).gradientFactors(cotangent)
@@ -58,7 +61,8 @@ function firstOf({ branches }: OpenLayout) {
 
 /** A network at a point, with buffers for n examples. */
 class Position {
-  readonly examples: number
+  readonly #examples: number
+  #passes = 0
   readonly #net: OpenLayout
   readonly #algebra: ArrayAlgebra
   readonly #branches: readonly BranchFollower[]
@@ -68,7 +72,7 @@ class Position {
   #x: Float32Array = new Float32Array(0)
 
   constructor(net: OpenLayout, algebra: ArrayAlgebra, n: number) {
-    this.examples = n
+    this.#examples = n
     this.#net = net
     this.#algebra = algebra
     this.#branches = net.branches.map(
@@ -79,12 +83,13 @@ class Position {
     this.#sum = new Float32Array(n * cols)
   }
 
-  clear(): void {
-    for (const branch of this.#branches) branch.clear()
+  forget(): void {
+    this.#passes = 0
   }
 
   /** x: [n, inputs]. */
   moveTo(x: Float32Array): void {
+    if (this.#passes++ % REFRESH === 0) for (const branch of this.#branches) branch.clear()
     this.#x = x
     const { input } = this.#net
     if (input !== null) timesTransposed(this.#algebra, input, x, this.#lifted)
@@ -92,7 +97,7 @@ class Position {
   }
 
   inputGradient(cotangent: Cotangent) {
-    const n = this.examples
+    const n = this.#examples
     const gradient = this.#throughInput(this.#signedGradient())
     const { scale } = this.#net.layout
     const outputs = tf.tensor2d(contract(gradient, this.#x, scale, n), [n, 1])
@@ -103,7 +108,7 @@ class Position {
   }
 
   gradientFactors(cotangent: Cotangent) {
-    const n = this.examples
+    const n = this.#examples
     const { branches, layout } = this.#net
     const outputs = tf.tensor2d(this.#outputs(), [n, 1])
     const c = checked(cotangent, outputs)
@@ -129,7 +134,7 @@ class Position {
     const { branches, layout } = this.#net
     const parts = this.#branches.map(branch => branch.outputs())
     return Float32Array.from(
-      { length: this.examples },
+      { length: this.#examples },
       (_, i) => layout.scale * parts.reduce((sum, f, b) => sum + branches[b]!.sign * f[i]!, 0),
     )
   }
@@ -150,7 +155,7 @@ class Position {
   #throughInput(g: Float32Array): Float32Array {
     const { input } = this.#net
     if (input === null) return Float32Array.from(g)
-    const out = new Float32Array(this.examples * input.cols)
+    const out = new Float32Array(this.#examples * input.cols)
     times(this.#algebra, input, g, out)
     return out
   }

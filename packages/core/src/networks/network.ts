@@ -42,8 +42,10 @@ export interface GradientFactor {
   readonly input: tf.Tensor2D
 }
 
-/** The passes of a `Network` at given parameters. x: [n, inputs]; n stays the same from call to call, or costs memory. */
+/** The passes of a `Network` at given parameters. x: [n, inputs]; it holds buffers for every n that it has seen. */
 export interface Follower {
+  /** Forgets the last point, not its buffers: to be called when the weights have changed. */
+  forget(): void
   inputGradient(
     x: tf.Tensor2D,
     cotangent: Cotangent,
@@ -104,7 +106,7 @@ export interface Network {
   /**
    * The passes along a sequence of nearby points of the same examples, such as the iterates of an attack: the same up
    * to rounding, and cheaper from the second point on where the backend and the network allow it. It remembers the last
-   * point: one for each sequence, and only while the weights don't change.
+   * point: one for each sequence.
    */
   follow(parameters: Parameters): Follower
   /** f and the gradient in every trained matrix, as factors, in the order of `parameters.trained`. */

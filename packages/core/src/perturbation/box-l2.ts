@@ -1,10 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core'
+import { clipScale, clipScaleRow } from './clip-scale.js'
 import { clippedRay } from './clipped-ray.js'
 import { ballReach, compatibilityOf, euclideanMeeting } from './compatibility.js'
 import { requireUnitBox } from './domain.js'
 import { drawAround, inBall, onSphere } from './draws.js'
-import { checkedSpec, identityChart, withExactCentres } from './exact.js'
+import { checkedSpec, identityChart, type TensorGeometry, withExactCentres } from './exact.js'
 import { l2Distance } from './l2-ball.js'
+import { clip, clipToUnit, stepAlong } from './row-loops.js'
 import { pickRows, unitRows } from './rows.js'
 import { type PerturbationSet, TOLERANCE } from './set.js'
 
@@ -24,7 +26,7 @@ export function boxL2(radius: number): PerturbationSet {
   const spec = checkedSpec('box-l2', radius)
   const inside = (centres: tf.Tensor2D, points: tf.Tensor2D, tolerance: number) =>
     tf.lessEqual(l2Distance(centres, points), radius + tolerance)
-  return withExactCentres({
+  const set: TensorGeometry = {
     ...identityChart,
     spec,
     radius,
@@ -48,7 +50,50 @@ export function boxL2(radius: number): PerturbationSet {
       requireUnitBox(spec.kind, data)
       return compatibilityOf(data, radius, euclideanMeeting(ballReach))
     },
+  }
+  return withExactCentres(set, {
+    project(centres, points, out, start, stop) {
+      const inBall = !(distanceInBox(centres, points, start, stop) > radius)
+      if (inBall) clipToUnit(points, out, start, stop)
+      else projectOntoRim(centres, points, radius, out, start, stop)
+    },
+    ascend: stepAlong,
   })
+}
+
+/** ‖clip(x, 0, 1) − x_0‖₂ on a row. */
+function distanceInBox(
+  centres: Float32Array,
+  points: Float32Array,
+  start: number,
+  stop: number,
+): number {
+  let sum = 0
+  for (let i = start; i < stop; i++) {
+    const offset = clip(points[i]!, 0, 1) - centres[i]!
+    sum += offset * offset
+  }
+  return Math.sqrt(sum)
+}
+
+/** `clippedRay` on a row whose clipped point is too far: offsets in [−x_0, 1 − x_0] of norm δ (see `clipScale`). */
+function projectOntoRim(
+  centres: Float32Array,
+  points: Float32Array,
+  radius: number,
+  out: Float32Array,
+  start: number,
+  stop: number,
+): void {
+  const { z, lo, hi, x } = clipScaleRow(stop - start)
+  for (let j = 0; j < z.length; j++) {
+    const centre = centres[start + j]!
+    z[j] = points[start + j]! - centre
+    lo[j] = -centre
+    hi[j] = 1 - centre
+  }
+  clipScale(z, lo, hi, radius, x)
+  for (let j = 0; j < x.length; j++) out[start + j] = centres[start + j]! + x[j]!
 }
 
 /** [n] booleans: all coordinates in [0, 1] up to `tolerance`. */

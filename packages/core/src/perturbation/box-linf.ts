@@ -3,8 +3,9 @@ import { inBox } from './box-l2.js'
 import { compatibilityOf, maximumMeeting } from './compatibility.js'
 import { requireUnitBox } from './domain.js'
 import { drawAround, inCube, onCube } from './draws.js'
-import { checkedSpec, identityChart, withExactCentres } from './exact.js'
+import { checkedSpec, identityChart, type TensorGeometry, withExactCentres } from './exact.js'
 import { linfDistance, projectLinf } from './linf-ball.js'
+import { clipAround, clipToUnit, stepSigns } from './row-loops.js'
 import { signs } from './rows.js'
 import { type PerturbationSet, TOLERANCE } from './set.js'
 
@@ -22,7 +23,7 @@ import { type PerturbationSet, TOLERANCE } from './set.js'
 export function boxLinf(radius: number): PerturbationSet {
   const spec = checkedSpec('box-linf', radius)
   const clip = (points: tf.Tensor2D): tf.Tensor2D => tf.clipByValue(points, 0, 1)
-  return withExactCentres({
+  const set: TensorGeometry = {
     ...identityChart,
     spec,
     radius,
@@ -42,5 +43,12 @@ export function boxLinf(radius: number): PerturbationSet {
       requireUnitBox(spec.kind, data)
       return compatibilityOf(data, radius, maximumMeeting)
     },
+  }
+  return withExactCentres(set, {
+    project(centres, points, out, start, stop) {
+      clipAround(centres, points, radius, out, start, stop)
+      clipToUnit(out, out, start, stop)
+    },
+    ascend: stepSigns,
   })
 }

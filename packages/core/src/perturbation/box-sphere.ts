@@ -1,12 +1,15 @@
 import * as tf from '@tensorflow/tfjs-core'
+import { tensorFrom } from '../tensors/arrays.js'
 import { boxSphereMeeting } from './box-sphere-meeting.js'
-import { clamp, clipScale, endOfRay } from './clip-scale.js'
+import { clamp, clipScale, clipScaleRow, endOfRay } from './clip-scale.js'
 import { compatibilityOf } from './compatibility.js'
 import { requireUnitSphere } from './domain.js'
 import { drawAround, inCube, onSphere } from './draws.js'
-import { checkedSpec, identityChart, withExactCentres } from './exact.js'
+import { checkedSpec, identityChart, type TensorGeometry, withExactCentres } from './exact.js'
 import { onUnitSphere } from './l2-cap.js'
 import { linfDistance } from './linf-ball.js'
+import { stepSigns } from './row-loops.js'
+import { tangentRow } from './row-tangents.js'
 import { signs, tangentialGradient } from './rows.js'
 import { type PerturbationSet, TOLERANCE } from './set.js'
 
@@ -27,7 +30,7 @@ import { type PerturbationSet, TOLERANCE } from './set.js'
  */
 export function boxSphere(radius: number): PerturbationSet {
   const spec = checkedSpec('box-sphere', radius)
-  return withExactCentres({
+  const set: TensorGeometry = {
     ...identityChart,
     spec,
     radius,
@@ -51,6 +54,14 @@ export function boxSphere(radius: number): PerturbationSet {
       requireUnitSphere(spec.kind, data)
       return compatibilityOf(data, radius, boxSphereMeeting)
     },
+  }
+  return withExactCentres(set, {
+    project: (centres, points, out, start, stop) =>
+      farthestInRow(centres, points, radius, out, start, stop),
+    ascend(points, gradient, step, out, start, stop) {
+      tangentRow(points, gradient, out, start, stop)
+      stepSigns(points, out, step, out, start, stop)
+    },
   })
 }
 
@@ -60,17 +71,27 @@ function farthestAlong(centres: tf.Tensor2D, z: tf.Tensor2D, radius: number): tf
   const from = centres.dataSync<'float32'>()
   const along = z.dataSync<'float32'>()
   const found = new Float32Array(n * d)
-  const [ray, lo, hi, x] = Array.from({ length: 4 }, () => new Float64Array(d))
-  for (let i = 0; i < n; i++) {
-    for (let j = 0; j < d; j++) {
-      ray![j] = along[i * d + j]!
-      lo![j] = from[i * d + j]! - radius
-      hi![j] = from[i * d + j]! + radius
-    }
-    if (!clipScale(ray!, lo!, hi!, 1, x!)) fillNorm(ray!, lo!, hi!, x!)
-    found.set(x!, i * d)
+  for (let i = 0; i < n; i++) farthestInRow(from, along, radius, found, i * d, (i + 1) * d)
+  return tensorFrom<tf.Rank.R2>(found, [n, d])
+}
+
+/** The same on a row of arrays. */
+function farthestInRow(
+  centres: Float32Array,
+  along: Float32Array,
+  radius: number,
+  out: Float32Array,
+  start: number,
+  stop: number,
+): void {
+  const { z, lo, hi, x } = clipScaleRow(stop - start)
+  for (let j = 0; j < z.length; j++) {
+    z[j] = along[start + j]!
+    lo[j] = centres[start + j]! - radius
+    hi[j] = centres[start + j]! + radius
   }
-  return tf.tensor2d(found, [n, d])
+  if (!clipScale(z, lo, hi, 1, x)) fillNorm(z, lo, hi, x)
+  out.set(x, start)
 }
 
 /**

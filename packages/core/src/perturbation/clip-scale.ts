@@ -6,7 +6,8 @@
  *
  *   s = √((target² − Σ of clipped squares) / (Σ of free z²)),
  *
- * end exactly in a few rounds of O(d).
+ * end exactly in a few rounds of O(d). The loops choose by multiplying with 0 and 1: which end of its interval a
+ * coordinate is at is a branch that the processor guesses wrong half of the time.
  */
 export function clipScale(
   z: Float64Array,
@@ -27,8 +28,31 @@ export function clipScale(
     if (Math.abs(root - s) <= 1e-15 * s || above - below <= 1e-15 * below) break
     s = root > below && root < above ? root : between(below, above, s)
   }
-  for (let j = 0; j < z.length; j++) out[j] = clamp(s * z[j]!, lo[j]!, hi[j]!)
+  for (let j = 0; j < z.length; j++) {
+    const x = s * z[j]!
+    const below = Number(x < lo[j]!)
+    const above = Number(x > hi[j]!)
+    out[j] = below * lo[j]! + above * hi[j]! + (1 - below - above) * x
+  }
   return true
+}
+
+/** Room for one such problem, used again by the next of the same length. */
+export interface ClipScaleRow {
+  readonly z: Float64Array
+  readonly lo: Float64Array
+  readonly hi: Float64Array
+  readonly x: Float64Array
+}
+
+let room: ClipScaleRow | undefined
+
+export function clipScaleRow(length: number): ClipScaleRow {
+  if (room?.z.length !== length) {
+    const row = () => new Float64Array(length)
+    room = { z: row(), lo: row(), hi: row(), x: row() }
+  }
+  return room
 }
 
 /** Far above what bisecting all of float64's exponents and digits takes. */
@@ -37,7 +61,12 @@ const MOST_ROUNDS = 3000
 /** sup over s of ‖x(s)‖²: every coordinate with z_j ≠ 0 at the end that z points to. */
 function farthestNorm2(z: Float64Array, lo: Float64Array, hi: Float64Array): number {
   let sum = 0
-  for (let j = 0; j < z.length; j++) sum += endOfRay(z[j]!, lo[j]!, hi[j]!) ** 2
+  for (let j = 0; j < z.length; j++) {
+    const up = Number(z[j]! > 0)
+    const down = Number(z[j]! < 0)
+    const end = z[j] === 0 ? clamp(0, lo[j]!, hi[j]!) : up * hi[j]! + down * lo[j]!
+    sum += end * end
+  }
   return sum
 }
 
@@ -57,9 +86,10 @@ function splitNorm2(
   let free = 0
   for (let j = 0; j < z.length; j++) {
     const x = s * z[j]!
-    if (x < lo[j]!) clipped += lo[j]! * lo[j]!
-    else if (x > hi[j]!) clipped += hi[j]! * hi[j]!
-    else free += z[j]! * z[j]!
+    const below = Number(x < lo[j]!)
+    const above = Number(x > hi[j]!)
+    clipped += below * lo[j]! * lo[j]! + above * hi[j]! * hi[j]!
+    free += (1 - below - above) * z[j]! * z[j]!
   }
   return { clipped, free }
 }

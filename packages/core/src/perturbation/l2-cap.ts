@@ -3,8 +3,10 @@ import type { Stream } from '../random/stream.js'
 import { compatibilityOf, euclideanMeeting, type Reach } from './compatibility.js'
 import { requireUnitSphere } from './domain.js'
 import { drawRows, euclidean, onSphere, scale } from './draws.js'
-import { checkedSpec, identityChart, withExactCentres } from './exact.js'
+import { checkedSpec, identityChart, type TensorGeometry, withExactCentres } from './exact.js'
 import { l2Distance } from './l2-ball.js'
+import { combine, stepAlong } from './row-loops.js'
+import { splitAlong, tangentRow } from './row-tangents.js'
 import {
   flat,
   pickRareRows,
@@ -33,7 +35,7 @@ import { type PerturbationSet, TOLERANCE } from './set.js'
 export function l2Cap(radius: number): PerturbationSet {
   const spec = checkedSpec('cap', radius)
   const theta = 2 * Math.asin(Math.min(1, radius / 2))
-  return withExactCentres({
+  const set: TensorGeometry = {
     ...identityChart,
     spec,
     radius,
@@ -55,6 +57,14 @@ export function l2Cap(radius: number): PerturbationSet {
     compatibility(data) {
       requireUnitSphere(spec.kind, data)
       return compatibilityOf(data, radius, euclideanMeeting(capReach))
+    },
+  }
+  return withExactCentres(set, {
+    project: (centres, points, out, start, stop) =>
+      closestInRow(centres, points, theta, out, start, stop),
+    ascend(points, gradient, step, out, start, stop) {
+      tangentRow(points, gradient, out, start, stop)
+      stepAlong(points, out, step, out, start, stop)
     },
   })
 }
@@ -80,6 +90,40 @@ function anyTangent(centres: tf.Tensor2D): tf.Tensor2D {
   const smallest: tf.Tensor1D = tf.argMin(tf.abs(centres), 1)
   const axis = tf.oneHot(smallest, centres.shape[1], 1, 0, 'float32') as tf.Tensor2D
   return unitRows(tangential(centres, axis))
+}
+
+/** What float64 leaves of a part that isn't there, relative to the whole; float32 rows cannot hold so little. */
+const NO_PART = 1e-13
+
+/** `closestOnCap` on a row of arrays, q and x_0 combined in one pass: `out` may be `z`. */
+function closestInRow(
+  centres: Float32Array,
+  z: Float32Array,
+  theta: number,
+  out: Float32Array,
+  start: number,
+  stop: number,
+): void {
+  const { length, share, across } = splitAlong(centres, z, start, stop)
+  const p = share * length
+  if (across <= NO_PART * Math.abs(p)) {
+    combine(1 / length, centres, 0, centres, out, start, stop)
+    if (p < 0) turnToAxis(out, theta, start, stop)
+    return
+  }
+  const t = Math.min(Math.atan2(across, p), theta)
+  const alongQ = Math.sin(t) / across
+  combine(Math.cos(t) / length - alongQ * share, centres, alongQ, z, out, start, stop)
+}
+
+/** x ← cos(θ) x + sin(θ) · (the tangent of `anyTangent`), for a unit row x. */
+function turnToAxis(x: Float32Array, theta: number, start: number, stop: number): void {
+  let k = start
+  for (let i = start; i < stop; i++) if (Math.abs(x[i]!) < Math.abs(x[k]!)) k = i
+  const along = x[k]!
+  const alongQ = Math.sin(theta) / Math.sqrt(1 - along * along)
+  combine(Math.cos(theta) - alongQ * along, x, 0, x, x, start, stop)
+  x[k] = x[k]! + alongQ
 }
 
 /** Caps meet iff the angle between their centres is at most 2θ; from δ = √2 on (θ = π/2) they always do. */

@@ -1,4 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
+import { filledTensor, floatsOf, tensorsAreArrays } from '../tensors/arrays.js'
+import { eachRow } from './row-geometry.js'
+import { dot, norm } from './row-loops.js'
 import { nonZero, rowDot, rowNorm } from './rows.js'
 import type { PerturbationSet } from './set.js'
 
@@ -11,13 +14,42 @@ import type { PerturbationSet } from './set.js'
  */
 export const liftChart: Pick<PerturbationSet, 'embeddedDimension' | 'embed' | 'pullback'> = {
   embeddedDimension: dimension => dimension + 1,
-  embed: points => tf.concat2d([points, lastCoordinate(points)], 1),
+  embed: points =>
+    tensorsAreArrays() ? embedRows(points) : tf.concat2d([points, lastCoordinate(points)], 1),
   pullback(points, gradient) {
+    if (tensorsAreArrays()) return pullBackRows(points, gradient)
     const [n, d] = points.shape
     const inChart = tf.slice2d(gradient, [0, 0], [n, d])
     const upward = tf.slice2d(gradient, [0, d], [n, 1])
     return tf.sub(inChart, tf.mul(tf.div(upward, nonZero(lastCoordinate(points))), points))
   },
+}
+
+function embedRows(points: tf.Tensor2D): tf.Tensor2D {
+  const [n, d] = points.shape
+  const from = floatsOf(points)
+  return filledTensor<tf.Rank.R2>([n, d + 1], out => {
+    for (let i = 0; i < n; i++) {
+      out.set(from.subarray(i * d, (i + 1) * d), i * (d + 1))
+      out[i * (d + 1) + d] = lastOf(from, i * d, (i + 1) * d)
+    }
+  })
+}
+
+function pullBackRows(points: tf.Tensor2D, gradient: tf.Tensor2D): tf.Tensor2D {
+  const d = points.shape[1]
+  const [at, g] = [floatsOf(points), floatsOf(gradient)]
+  return eachRow(points.shape, (out, start, stop) => {
+    const from = (start / d) * (d + 1)
+    const share = g[from + d]! / (lastOf(at, start, stop) || 1)
+    for (let j = 0; j < d; j++) out[start + j] = g[from + j]! - share * at[start + j]!
+  })
+}
+
+/** √(1 − ‖x‖²) of a row of arrays. */
+function lastOf(x: Float32Array, start: number, stop: number): number {
+  const square = 1 - dot(x, x, start, stop)
+  return square < 0 ? 0 : Math.sqrt(square)
 }
 
 /** The norm up to which perturbed points may go, so that the last coordinate keeps away from 0. */
@@ -30,6 +62,11 @@ const LARGEST_NORM = Math.sqrt(1 - 0.1 ** 2)
  */
 export function largestNorm(centres: tf.Tensor2D): tf.Tensor2D {
   return tf.maximum(rowNorm(centres), LARGEST_NORM)
+}
+
+/** The same of a row of arrays. */
+export function largestNormOf(centres: Float32Array, start: number, stop: number): number {
+  return Math.max(norm(centres, start, stop), LARGEST_NORM)
 }
 
 /** √(1 − ‖x_i‖²): [n, 1]. */

@@ -2,9 +2,11 @@ import * as tf from '@tensorflow/tfjs-core'
 import { ballReach, compatibilityOf, euclideanMeeting } from './compatibility.js'
 import { requireChart } from './domain.js'
 import { drawAround, inBall, onSphere } from './draws.js'
-import { checkedSpec, withExactCentres } from './exact.js'
-import { l2Distance, projectL2 } from './l2-ball.js'
-import { largestNorm, liftChart } from './lift-chart.js'
+import { checkedSpec, type TensorGeometry, withExactCentres } from './exact.js'
+import { l2Distance, projectL2, shrinkRow } from './l2-ball.js'
+import { largestNorm, largestNormOf, liftChart } from './lift-chart.js'
+import { combine, distance, norm, stepAlong } from './row-loops.js'
+import { splitAlong } from './row-tangents.js'
 import { flat, nonZero, pickRows, rowDot, rowNorm, tangential, unitRows } from './rows.js'
 import { type PerturbationSet, TOLERANCE } from './set.js'
 
@@ -27,7 +29,7 @@ export function liftL2(radius: number): PerturbationSet {
     const inGuardOnly = projectL2(tf.zerosLike(centres), points, rho)
     return firstInLens(centres, radius, inBallOnly, inGuardOnly, points)
   }
-  return withExactCentres({
+  const set: TensorGeometry = {
     ...liftChart,
     spec,
     radius,
@@ -52,6 +54,11 @@ export function liftL2(radius: number): PerturbationSet {
       requireChart(spec.kind, data)
       return compatibilityOf(data, radius, euclideanMeeting(ballReach))
     },
+  }
+  return withExactCentres(set, {
+    project: (centres, points, out, start, stop) =>
+      projectInLens(centres, points, radius, out, start, stop),
+    ascend: stepAlong,
   })
 }
 
@@ -88,4 +95,53 @@ function onRim(centres: tf.Tensor2D, radius: number, towards: tf.Tensor2D): tf.T
   )
   const rim = tf.sqrt(tf.maximum(tf.sub(tf.square(rho), tf.square(h)), 0))
   return tf.add(tf.mul(h, axis), tf.mul(rim, unitRows(tangential(axis, towards))))
+}
+
+/** `firstInLens` of a projection, on a row of arrays; `out` may be `points`. */
+function projectInLens(
+  centres: Float32Array,
+  points: Float32Array,
+  radius: number,
+  out: Float32Array,
+  start: number,
+  stop: number,
+): void {
+  const rho = largestNormOf(centres, start, stop)
+  const ball = Math.min(1, radius / distance(points, centres, start, stop))
+  const guard = Math.min(1, rho / norm(points, start, stop))
+  if (shrunkNorm(centres, points, ball, start, stop) <= rho + ROUNDING)
+    shrinkRow(centres, points, ball, out, start, stop)
+  else if (distance(centres, points, start, stop, guard) <= radius + ROUNDING)
+    combine(guard, points, 0, points, out, start, stop)
+  else projectOntoRim(centres, points, radius, rho, out, start, stop)
+}
+
+/** ‖x_0 + scale (x − x_0)‖₂ on a row. */
+function shrunkNorm(
+  centres: Float32Array,
+  points: Float32Array,
+  scale: number,
+  start: number,
+  stop: number,
+): number {
+  return scale === 1
+    ? norm(points, start, stop)
+    : scale * distance(points, centres, start, stop, 1 - 1 / scale)
+}
+
+/** `onRim` on a row: x = (h/‖x_0‖²) x_0 + √(ρ² − h²/‖x_0‖²) q/‖q‖, with q = z − share · x_0. */
+function projectOntoRim(
+  centres: Float32Array,
+  points: Float32Array,
+  radius: number,
+  rho: number,
+  out: Float32Array,
+  start: number,
+  stop: number,
+): void {
+  const { length, share, across } = splitAlong(centres, points, start, stop)
+  const h = (rho * rho + length * length - radius * radius) / (2 * length)
+  const rim = Math.sqrt(Math.max(rho * rho - h * h, 0))
+  const alongQ = across === 0 ? 0 : rim / across
+  combine(h / length - alongQ * share, centres, alongQ, points, out, start, stop)
 }

@@ -1,12 +1,14 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { clipScale, endOfRay } from './clip-scale.js'
+import { tensorFrom } from '../tensors/arrays.js'
+import { clipScale, clipScaleRow, endOfRay } from './clip-scale.js'
 import { compatibilityOf, maximumMeeting } from './compatibility.js'
 import { requireChart } from './domain.js'
 import { drawAround, inCube, onCube } from './draws.js'
-import { checkedSpec, withExactCentres } from './exact.js'
-import { largestNorm, liftChart } from './lift-chart.js'
+import { checkedSpec, type TensorGeometry, withExactCentres } from './exact.js'
+import { largestNorm, largestNormOf, liftChart } from './lift-chart.js'
 import { inGuard } from './lift-l2.js'
 import { linfDistance, projectLinf } from './linf-ball.js'
+import { clipAround, norm, stepSigns } from './row-loops.js'
 import { signs } from './rows.js'
 import { type PerturbationSet, TOLERANCE } from './set.js'
 
@@ -23,7 +25,7 @@ export function liftLinf(radius: number): PerturbationSet {
   const spec = checkedSpec('lift-linf', radius)
   const project = (centres: tf.Tensor2D, points: tf.Tensor2D) =>
     guarded(centres, radius, projectLinf(centres, points, radius), points)
-  return withExactCentres({
+  const set: TensorGeometry = {
     ...liftChart,
     spec,
     radius,
@@ -46,6 +48,16 @@ export function liftLinf(radius: number): PerturbationSet {
       requireChart(spec.kind, data)
       return compatibilityOf(data, radius, maximumMeeting)
     },
+  }
+  return withExactCentres(set, {
+    project(centres, points, out, start, stop) {
+      const { z } = clipScaleRow(stop - start)
+      for (let j = 0; j < z.length; j++) z[j] = points[start + j]!
+      clipAround(centres, points, radius, out, start, stop)
+      const rho = largestNormOf(centres, start, stop)
+      if (norm(out, start, stop) > rho) guardRow(centres, z, radius, rho, out, start, stop)
+    },
+    ascend: stepSigns,
   })
 }
 
@@ -65,13 +77,29 @@ function guarded(
   const found = inBall.dataSync<'float32'>().slice()
   for (let i = 0; i < n; i++) {
     if (fine[i] === 1) continue
-    const ray = Float64Array.from(along.subarray(i * d, (i + 1) * d))
-    const lo = Float64Array.from(from.subarray(i * d, (i + 1) * d), x => x - radius)
-    const hi = Float64Array.from(from.subarray(i * d, (i + 1) * d), x => x + radius)
-    const x = new Float64Array(d)
-    const endOfRayFits = !clipScale(ray, lo, hi, rho[i]!, x)
-    if (endOfRayFits) for (let j = 0; j < d; j++) x[j] = endOfRay(ray[j]!, lo[j]!, hi[j]!)
-    found.set(x, i * d)
+    const { z } = clipScaleRow(d)
+    z.set(along.subarray(i * d, (i + 1) * d))
+    guardRow(from, z, radius, rho[i]!, found, i * d, (i + 1) * d)
   }
-  return tf.tensor2d(found, [n, d])
+  return tensorFrom<tf.Rank.R2>(found, [n, d])
+}
+
+/** out ← clip(s z, x_0 − δ, x_0 + δ) with norm ρ on a row of arrays. */
+function guardRow(
+  centres: Float32Array,
+  z: Float64Array,
+  radius: number,
+  rho: number,
+  out: Float32Array,
+  start: number,
+  stop: number,
+): void {
+  const { lo, hi, x } = clipScaleRow(stop - start)
+  for (let j = 0; j < lo.length; j++) {
+    lo[j] = centres[start + j]! - radius
+    hi[j] = centres[start + j]! + radius
+  }
+  const endOfRayFits = !clipScale(z, lo, hi, rho, x)
+  if (endOfRayFits) for (let j = 0; j < x.length; j++) x[j] = endOfRay(z[j]!, lo[j]!, hi[j]!)
+  out.set(x, start)
 }

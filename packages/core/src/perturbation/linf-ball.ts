@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { compatibilityOf, maximumMeeting } from './compatibility.js'
 import { drawAround, inCube, onCube } from './draws.js'
-import { checkedSpec, identityChart, withExactCentres } from './exact.js'
+import { checkedSpec, identityChart, type TensorGeometry, withExactCentres } from './exact.js'
+import { clipAround, stepSigns } from './row-loops.js'
 import { flat, rowMax, signs } from './rows.js'
 import { type PerturbationSet, TOLERANCE } from './set.js'
 
@@ -15,7 +16,7 @@ import { type PerturbationSet, TOLERANCE } from './set.js'
  */
 export function linfBall(radius: number): PerturbationSet {
   const spec = checkedSpec('linf', radius)
-  return withExactCentres({
+  const set: TensorGeometry = {
     ...identityChart,
     spec,
     radius,
@@ -29,6 +30,11 @@ export function linfBall(radius: number): PerturbationSet {
       drawAround(centres, streams, radius, kind === 'border' ? onCube : inCube),
     distance: linfDistance,
     compatibility: data => compatibilityOf(data, radius, maximumMeeting),
+  }
+  return withExactCentres(set, {
+    project: (centres, points, out, start, stop) =>
+      clipAround(centres, points, radius, out, start, stop),
+    ascend: stepSigns,
   })
 }
 

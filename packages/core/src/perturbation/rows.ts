@@ -1,8 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core'
+import { filledTensor, floatsOf, tensorsAreArrays } from '../tensors/arrays.js'
+import { exceeds } from './row-loops.js'
 
 /**
  * Row-wise algebra on [n, d]: one example a row, so that no row's result depends on another's. Reductions keep
- * their axis and return [n, 1]. Call inside `tf.tidy`.
+ * their axis and return [n, 1]. Call inside `tf.tidy`. Where tensors are arrays, row-loops.ts takes their place in
+ * the steps of an attack.
  */
 
 /** ⟨a_i, b_i⟩: [n, 1]. */
@@ -49,7 +52,7 @@ export function tangential(unit: tf.Tensor2D, x: tf.Tensor2D): tf.Tensor2D {
  * A tangential part below this share of the whole vector is the rounding of the projection, not a direction:
  * float32 leaves about 1e-7 of a vector that has no tangential part at all.
  */
-const RESIDUE = 1e-6
+export const RESIDUE = 1e-6
 
 /** Like `tangential`, at `points` of any norm, with entries that are only rounding set to 0. */
 export function tangentialGradient(points: tf.Tensor2D, gradient: tf.Tensor2D): tf.Tensor2D {
@@ -70,8 +73,23 @@ export function signs(x: tf.Tensor2D): tf.Tensor2D {
  * against 1.4 for n = 128, d = 784).
  */
 export function pickRows(condition: tf.Tensor, a: tf.Tensor2D, b: tf.Tensor2D): tf.Tensor2D {
+  if (tensorsAreArrays()) return pickArrayRows(condition, a, b)
   const spread = tf.add(tf.cast(condition, 'float32'), tf.zerosLike(a))
   return tf.where(tf.greater(spread, 0), a, b)
+}
+
+/** `pickRows` by copies of rows, and of none where all are of one tensor. */
+function pickArrayRows(condition: tf.Tensor, a: tf.Tensor2D, b: tf.Tensor2D): tf.Tensor2D {
+  const holds = condition.dataSync()
+  if (!holds.includes(0)) return tf.clone(a)
+  if (!holds.includes(1)) return tf.clone(b)
+  const [d, ofA, ofB] = [a.shape[1], floatsOf(a), floatsOf(b)]
+  return filledTensor<tf.Rank.R2>(a.shape, out => {
+    for (let i = 0; i < holds.length; i++) {
+      const from = holds[i] === 1 ? ofA : ofB
+      out.set(from.subarray(i * d, (i + 1) * d), i * d)
+    }
+  })
 }
 
 /**
@@ -84,6 +102,23 @@ export function pickRareRows(
   usual: tf.Tensor2D,
 ): tf.Tensor2D {
   return condition.dataSync().includes(1) ? pickRows(condition, rare(), usual) : usual
+}
+
+/**
+ * Row i of x where max_j |x_ij| > least_i, else 0: [n, d] for `least` [n, 1]. A row with NaN keeps its NaN. Where all
+ * rows are kept and tensors are arrays, nothing is copied.
+ */
+export function rowsAbove(x: tf.Tensor2D, least: tf.Tensor2D): tf.Tensor2D {
+  if (!tensorsAreArrays()) return tf.mul(tf.cast(tf.greater(rowMax(x), least), 'float32'), x)
+  const [d, from] = [x.shape[1], floatsOf(x)]
+  const kept = Array.from(floatsOf(least), (size, i) => exceeds(from, size, i * d, (i + 1) * d))
+  if (!kept.includes(false)) return tf.clone(x)
+  return filledTensor<tf.Rank.R2>(x.shape, out => {
+    kept.forEach((isKept, i) => {
+      const factor = isKept ? 1 : 0
+      for (let j = i * d; j < (i + 1) * d; j++) out[j] = factor * from[j]!
+    })
+  })
 }
 
 /** x with zeros replaced by 1: a divisor for rows whose quotient is not used or is 0 anyway. */

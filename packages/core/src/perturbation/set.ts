@@ -32,6 +32,16 @@ export interface PerturbationSet {
   maximiseLinear(centres: tf.Tensor2D, gradient: tf.Tensor2D): tf.Tensor2D
   /** Unit step of steepest ascent in the set's norm at `points`: sign(g), g/‖g‖₂, or its tangential part; 0 where g = 0. */
   steepest(points: tf.Tensor2D, gradient: tf.Tensor2D): tf.Tensor2D
+  /**
+   * project(centres, points + step · steepest(points, gradient)): a step of projected ascent, `step` in the units of
+   * the set's norm. In a few passes over each row where tensors are arrays.
+   */
+  advance(
+    centres: tf.Tensor2D,
+    points: tf.Tensor2D,
+    gradient: tf.Tensor2D,
+    step: number,
+  ): tf.Tensor2D
   /** A random point of each B(centre), row i from `streams[i]`. */
   sample(centres: tf.Tensor2D, streams: readonly Stream[], kind: StartKind): tf.Tensor2D
   /** Distance from the centre in the set's norm (chord length on the sphere): [n]. */

@@ -40,7 +40,34 @@ const column = (f: readonly number[]) => f.map(v => [v])
 /** Rounding of a few float32 operations on numbers up to `size`. */
 const rounding = (size: number) => 4e-7 * Math.max(1, size)
 
-for (const backend of ['cpu', 'wasm']) {
+const backends = await useBackend('blas').then(
+  () => ['cpu', 'wasm', 'blas'],
+  () => ['cpu', 'wasm'],
+)
+
+for (const backend of backends) {
+  t.test(`on ${backend} log1p keeps its digits: losses near 0, at margins to ±80`, async t => {
+    await useBackend(backend)
+    const relative = (got: number, wanted: number) => Math.abs(got / wanted - 1)
+    for (const v of [0.1, 5, 20, 50, 80])
+      for (const [f, y] of [
+        [v, 1],
+        [v, -1],
+        [-v, 1],
+        [-v, -1],
+      ] as const) {
+        const [got] = lossOf(lossFrom('logistic'), [[f]], [y])
+        const wanted = SCALAR.logistic!(Math.fround(f), y)
+        t.ok(relative(got!, wanted) < 1e-6, `logistic(${f}, ${y}) = ${got}, not ${wanted}`)
+      }
+    // log cosh r = r²/2 − r⁴/12 + …, to 1e-13 of itself at these residuals.
+    for (const r of [2 ** -7, 2 ** -10, 2 ** -13]) {
+      const [got] = lossOf(lossFrom('log-cosh'), [[1 + r]], [1])
+      const wanted = (r * r) / 2 - r ** 4 / 12 + r ** 6 / 45
+      t.ok(relative(got!, wanted) < 1e-6, `log-cosh(1 + ${r}, 1) = ${got}, not ${wanted}`)
+    }
+  })
+
   t.test(`on ${backend} values equal the table's formulas`, async t => {
     await useBackend(backend)
     const f = Array.from({ length: 161 }, (_, i) => Math.fround((i - 80) / 20 + 1e-3))
@@ -229,7 +256,7 @@ t.test('wrongAtLeast is the infimum of the loss over wrong predictions', t => {
   t.end()
 })
 
-for (const backend of ['cpu', 'wasm'])
+for (const backend of backends)
   t.test(`on ${backend} ties, sign(0) and NaN count as errors`, async t => {
     await useBackend(backend)
     const flags = (f: number[][], y: number[], kind: 'scalar' | 'classes') =>

@@ -2,7 +2,7 @@ import { type Follower, type NetworkSpec, useBackend } from '@saddle/core'
 import * as tf from '@tensorflow/tfjs-core'
 import t from 'tap'
 import { BLOCKED, describe, SPECS, setUp, worst } from './cases.js'
-import { normals, scoped } from './reference.js'
+import { normals, perturb, scoped } from './reference.js'
 
 const missing = await useBackend('blas').then(
   () => false as const,
@@ -25,7 +25,7 @@ function walk(size: number, steps: number): Float32Array[] {
 function along(
   points: readonly Float32Array[],
   c: Float32Array,
-  { inputGradient, gradientFactors }: Follower,
+  { inputGradient, gradientFactors }: Omit<Follower, 'forget'>,
 ) {
   return points.map(point =>
     scoped(() => {
@@ -168,6 +168,20 @@ t.test(
     })
   },
 )
+
+t.test('weights may change if the follower forgets', { skip: missing }, async t => {
+  await useBackend('blas')
+  for (const spec of FOLLOWED) {
+    const { network, parameters } = setUp(spec)
+    const [point] = walk(6 * spec.inputs, 1)
+    const c = normals(6, 5)
+    const kept = network.follow(parameters)
+    along([point!, point!], c, kept)
+    perturb(parameters, 23, 0.2)
+    kept.forget()
+    t.same(along([point!], c, kept), along([point!], c, network.follow(parameters)), describe(spec))
+  }
+})
 
 t.test('elsewhere it is the plain passes, bit for bit', async t => {
   for (const spec of [FOLLOWED[0]!, ...SPECS.slice(-3)].filter(({ outputs }) => outputs === 1)) {

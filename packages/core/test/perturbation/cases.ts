@@ -4,8 +4,22 @@ import {
   perturbationSetFrom,
   type SetSpec,
   scoped,
+  useBackend,
 } from '@saddle/core'
 import * as tf from '@tensorflow/tfjs-core'
+
+/** Backends whose tensors are arrays, so that sets compute by loops over rows: cpu, and blas if it loads. */
+export async function arrayBackends(): Promise<string[]> {
+  return useBackend('blas').then(
+    () => ['cpu', 'blas'],
+    () => ['cpu'],
+  )
+}
+
+/** Both routes to every property: formulas on tensors, on wasm, and loops over arrays, on the faster of those. */
+export async function routes(): Promise<string[]> {
+  return ['wasm', (await arrayBackends()).at(-1)!]
+}
 
 /** The eight sets with what a test knows of them independently of their code. */
 export interface SetCase {

@@ -9,6 +9,7 @@ import {
   norm2,
   randomBatch,
   rayLeavesBall,
+  routes,
   row,
   type SetCase,
   setCases,
@@ -20,86 +21,98 @@ import {
  * membership by definition.
  */
 
-await useBackend('wasm')
-
 /** Float32 of the result against float64 of the rival, for coordinates of order 1. */
 const ROUNDING = 3e-6
 
-for (const c of setCases) {
-  t.test(`${c.kind}: no point of a dense sample is closer than the projection`, async t => {
-    for (const d of [2, 3]) {
-      const batch = randomBatch(c, d, 0.5, 60, 30 + d)
-      const found = apply(batch, batch.points, batch.set.project)
-      const value = (z: Float64Array, x: Float64Array) => -distance(z, x)
-      t.same(beaten(c, batch, batch.points, found, value), [])
-    }
-  })
+for (const backend of await routes())
+  t.test(`on ${backend}`, async t => {
+    await useBackend(backend)
+    for (const c of setCases) {
+      t.test(`${c.kind}: no point of a dense sample is closer than the projection`, async t => {
+        for (const d of [2, 3]) {
+          const batch = randomBatch(c, d, 0.5, 60, 30 + d)
+          const found = apply(batch, batch.points, batch.set.project)
+          const value = (z: Float64Array, x: Float64Array) => -distance(z, x)
+          t.same(beaten(c, batch, batch.points, found, value), [])
+        }
+      })
 
-  t.test(
-    `${c.kind}: no point of a dense sample has a larger product with the gradient`,
-    async t => {
-      for (const d of [2, 3]) {
-        const batch = randomBatch(c, d, 0.5, 60, 40 + d)
-        const found = apply(batch, batch.gradients, batch.set.maximiseLinear)
-        const value = (g: Float64Array, x: Float64Array) => dot(unit(g), x)
-        t.same(beaten(c, batch, batch.gradients, found, value), [])
-      }
-    },
-  )
-}
-
-for (const kind of ['box-l2', 'lift-l2', 'lift-linf'] as const) {
-  t.test(`${kind}: the projection is where alternating projections end (Dykstra)`, async t => {
-    const c = setCases.find(c => c.kind === kind)!
-    const radius = kind === 'box-l2' ? 0.6 : 0.5
-    for (const d of [3, 8]) {
-      const batch = randomBatch(c, d, radius, 40, 50 + d)
-      const found = apply(batch, batch.points, batch.set.project)
-      for (let i = 0; i < batch.n; i++) {
-        const x0 = row(batch.centres, i, d)
-        const exact = dykstra(partsOf(c, x0, radius), row(batch.points, i, d))
-        const apart = distance(exact, row(found, i, d))
-        // Dykstra converges linearly at best; its own tolerance is 1e-6 here.
-        t.ok(apart < 2e-5, `row ${i} of dimension ${d} is ${apart} off`)
-      }
-    }
-  })
-}
-
-t.test('clipping a projection onto the ball is not the projection onto box and ball', async t => {
-  // x_0 = (0, 0.5), δ = 0.5, z = (−1, 1.5): the exact point is (0, 1), the short cut stops at (0, 0.854).
-  const c = setCases.find(c => c.kind === 'box-l2')!
-  const batch = { ...randomBatch(c, 2, 0.5, 1, 1), centres: new Float32Array([0, 0.5]) }
-  t.same([...apply(batch, new Float32Array([-1, 1.5]), batch.set.project)], [0, 1])
-})
-
-t.test('box and ball: a gradient that the ball does not stop ends in the corner', async t => {
-  const set = perturbationSetFrom({ kind: 'box-l2', radius: 5 })
-  const c = setCases.find(c => c.kind === 'box-l2')!
-  const batch = { ...randomBatch(c, 3, 5, 1, 1), set, centres: new Float32Array([0.2, 0.5, 0.9]) }
-  t.same([...apply(batch, new Float32Array([1e-9, -1, 0]), set.maximiseLinear)].slice(0, 2), [1, 0])
-})
-
-t.test(
-  'box and sphere: steps of an attack end on the exact maximiser, in many dimensions',
-  async t => {
-    // Stationarity, checked without the solver: free coordinates are one multiple s of g, clipped ones beyond it.
-    const c = setCases.find(c => c.kind === 'box-sphere')!
-    const batch = randomBatch(c, 200, 0.05, 50, 60)
-    const steps = batch.centres.map((v, j) => v + 0.1 * Math.sign(Math.sin(j * j)))
-    const found = apply(batch, steps, batch.set.project)
-    for (let i = 0; i < batch.n; i++) {
-      const z = row(steps, i, 200)
-      const x = row(found, i, 200)
-      const x0 = row(batch.centres, i, 200)
-      const ratios = [...x].map((v, j) => v / z[j]!)
-      const free = ratios.filter(
-        (_, j) => Math.abs(x[j]! - x0[j]!) < 0.05 - 1e-5 && Math.abs(z[j]!) > 0.01,
+      t.test(
+        `${c.kind}: no point of a dense sample has a larger product with the gradient`,
+        async t => {
+          for (const d of [2, 3]) {
+            const batch = randomBatch(c, d, 0.5, 60, 40 + d)
+            const found = apply(batch, batch.gradients, batch.set.maximiseLinear)
+            const value = (g: Float64Array, x: Float64Array) => dot(unit(g), x)
+            t.same(beaten(c, batch, batch.gradients, found, value), [])
+          }
+        },
       )
-      t.ok(free.length > 0 && Math.max(...free) - Math.min(...free) < 1e-4)
     }
-  },
-)
+
+    for (const kind of ['box-l2', 'lift-l2', 'lift-linf'] as const) {
+      t.test(`${kind}: the projection is where alternating projections end (Dykstra)`, async t => {
+        const c = setCases.find(c => c.kind === kind)!
+        const radius = kind === 'box-l2' ? 0.6 : 0.5
+        for (const d of [3, 8]) {
+          const batch = randomBatch(c, d, radius, 40, 50 + d)
+          const found = apply(batch, batch.points, batch.set.project)
+          for (let i = 0; i < batch.n; i++) {
+            const x0 = row(batch.centres, i, d)
+            const exact = dykstra(partsOf(c, x0, radius), row(batch.points, i, d))
+            const apart = distance(exact, row(found, i, d))
+            // Dykstra converges linearly at best; its own tolerance is 1e-6 here.
+            t.ok(apart < 2e-5, `row ${i} of dimension ${d} is ${apart} off`)
+          }
+        }
+      })
+    }
+
+    t.test(
+      'clipping a projection onto the ball is not the projection onto box and ball',
+      async t => {
+        // x_0 = (0, 0.5), δ = 0.5, z = (−1, 1.5): the exact point is (0, 1), the short cut stops at (0, 0.854).
+        const c = setCases.find(c => c.kind === 'box-l2')!
+        const batch = { ...randomBatch(c, 2, 0.5, 1, 1), centres: new Float32Array([0, 0.5]) }
+        t.same([...apply(batch, new Float32Array([-1, 1.5]), batch.set.project)], [0, 1])
+      },
+    )
+
+    t.test('box and ball: a gradient that the ball does not stop ends in the corner', async t => {
+      const set = perturbationSetFrom({ kind: 'box-l2', radius: 5 })
+      const c = setCases.find(c => c.kind === 'box-l2')!
+      const batch = {
+        ...randomBatch(c, 3, 5, 1, 1),
+        set,
+        centres: new Float32Array([0.2, 0.5, 0.9]),
+      }
+      t.same(
+        [...apply(batch, new Float32Array([1e-9, -1, 0]), set.maximiseLinear)].slice(0, 2),
+        [1, 0],
+      )
+    })
+
+    t.test(
+      'box and sphere: steps of an attack end on the exact maximiser, in many dimensions',
+      async t => {
+        // Stationarity, checked without the solver: free coordinates are one multiple s of g, clipped ones beyond it.
+        const c = setCases.find(c => c.kind === 'box-sphere')!
+        const batch = randomBatch(c, 200, 0.05, 50, 60)
+        const steps = batch.centres.map((v, j) => v + 0.1 * Math.sign(Math.sin(j * j)))
+        const found = apply(batch, steps, batch.set.project)
+        for (let i = 0; i < batch.n; i++) {
+          const z = row(steps, i, 200)
+          const x = row(found, i, 200)
+          const x0 = row(batch.centres, i, 200)
+          const ratios = [...x].map((v, j) => v / z[j]!)
+          const free = ratios.filter(
+            (_, j) => Math.abs(x[j]! - x0[j]!) < 0.05 - 1e-5 && Math.abs(z[j]!) > 0.01,
+          )
+          t.ok(free.length > 0 && Math.max(...free) - Math.min(...free) < 1e-4)
+        }
+      },
+    )
+  })
 
 /**
  * Rows whose found value is beaten by a member of the set: 4000 candidates a row, all over the set and, for the fine

@@ -1,6 +1,7 @@
 import {
   type Attack,
   type Attackable,
+  type AttackOptions,
   type AttackSpec,
   attackFrom,
   bindNetwork,
@@ -9,6 +10,7 @@ import {
   combineFactors,
   compareOutputs,
   type Dataset,
+  type Follower,
   type GradientFactor,
   type Loss,
   lossFrom,
@@ -51,6 +53,8 @@ export class Replica {
   readonly #loss: Loss
   readonly #set: PerturbationSet
   readonly #model: Attackable
+  /** Passes whose buffers serve every attack of this thread. */
+  readonly #follower: Follower
   readonly #attacks = new Map<string, Attack>()
   readonly #onProgress: (done: number, total: number) => void
 
@@ -59,7 +63,10 @@ export class Replica {
     this.#network = networkFrom(setup.network)
     this.#loss = lossFrom(setup.loss)
     this.#set = perturbationSetFrom(setup.set)
-    this.#model = bindNetwork(this.#network, setup.parameters)
+    const follower = this.#network.follow(setup.parameters)
+    const model = bindNetwork(this.#network, setup.parameters)
+    this.#follower = follower
+    this.#model = { ...model, follow: () => follower.inputGradient }
     this.#onProgress = onProgress
   }
 
@@ -69,12 +76,14 @@ export class Replica {
     const examples = workspace.order.subarray(task.start, task.stop)
     return scoped(() => {
       const { x, y } = gather(train, examples)
-      const found = this.#search(task.attack, x, y, {
-        purpose: 'attack',
-        step: task.step,
-        examples,
-      })
-      const seen = this.#set.embed(found.point)
+      this.#follower.forget()
+      const { point } = this.#attack(task.attack).search(
+        this.#model,
+        x,
+        y,
+        this.#options({ purpose: 'attack', step: task.step, examples }),
+      )
+      const seen = this.#set.embed(point)
       const chunks = shardsOf(examples.length, workspace.chunk)
       const outputs = tf.concat2d(
         chunks.map(chunk => this.#gradient(seen, y, chunk, task)),
@@ -95,12 +104,14 @@ export class Replica {
     const examples = Int32Array.from({ length: task.stop - task.start }, (_, i) => task.start + i)
     return scoped(() => {
       const { x, y } = gather(data, examples)
+      this.#follower.forget()
       const clean = this.#model.forward(this.#set.embed(x))
-      const found = this.#search(task.attack, x, y, {
-        purpose: `evaluate.${task.part}`,
-        step: 0,
-        examples,
-      })
+      const found = this.#attack(task.attack).run(
+        this.#model,
+        x,
+        y,
+        this.#options({ purpose: `evaluate.${task.part}`, step: 0, examples }),
+      )
       return {
         cleanLosses: copyFloats(this.#loss.value(clean, y)),
         cleanCorrect: invert(misclassified(clean, y, this.#loss.outputs)),
@@ -143,17 +154,16 @@ export class Replica {
     return null
   }
 
-  #search(
-    spec: AttackSpec,
-    x: tf.Tensor2D,
-    y: tf.Tensor1D,
-    key: { purpose: string; step: number; examples: Int32Array },
-  ) {
+  #attack(spec: AttackSpec): Attack {
     const name = JSON.stringify(spec)
     const attack = this.#attacks.get(name) ?? attackFrom(spec)
     this.#attacks.set(name, attack)
+    return attack
+  }
+
+  #options(key: { purpose: string; step: number; examples: Int32Array }): AttackOptions {
     const { stop, seed } = this.#setup
-    return attack.run(this.#model, x, y, {
+    return {
       set: this.#set,
       loss: this.#loss,
       key: { seed, ...key },
@@ -163,7 +173,7 @@ export class Replica {
         },
       },
       onProgress: this.#onProgress,
-    })
+    }
   }
 
   /** Delivers the gradient of the shard's examples start..stop, and returns their outputs. */
@@ -178,9 +188,13 @@ export class Replica {
       const count = stop - start
       const x = tf.slice2d(seen, [start, 0], [count, seen.shape[1]])
       const labels = tf.slice1d(y, start, count)
-      const { outputs, factors } = this.#network.gradientFactors(parameters, x, f =>
-        tf.div(this.#loss.derivative(f, labels), task.batch),
-      )
+      const cotangent = (f: tf.Tensor2D): tf.Tensor2D =>
+        tf.div(this.#loss.derivative(f, labels), task.batch)
+      // The attack ended close by, unless the shard is too wide to be taken in one.
+      const { outputs, factors } =
+        count === seen.shape[0]
+          ? this.#follower.gradientFactors(x, cotangent)
+          : this.#network.gradientFactors(parameters, x, cotangent)
       factors.forEach((factor, index) => {
         const buffers = workspace.matrices[index]!
         if (buffers.form === 'factors') deliverFactor(buffers, factor, task.offset + start)
