@@ -15,12 +15,11 @@ export function writeMatrices(folder, { network, parameters, x, y }) {
     shapes[name] = shape
   }
   const matrix = (name, { rows, cols, data }) => write(name, [rows, cols], data)
-  for (const { name, weights, initial, folded } of parameters.trained) {
+  for (const { name, weights, initial } of parameters.trained) {
     matrix(`${name}.weights`, weights)
     matrix(`${name}.initial`, initial)
-    if (folded !== undefined) matrix(`${name}.metric`, folded.metric)
   }
-  matrix('output', parameters.frozen.output)
+  for (const [name, frozen] of Object.entries(parameters.frozen)) matrix(name, frozen)
   write('x', x.shape, x.dataSync())
   write('y', y.shape, y.dataSync())
   const { family, width, depth } = network.spec

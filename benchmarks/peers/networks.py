@@ -36,14 +36,14 @@ def project(weights, start, change, limit):
 class PaperForm:
     """Equation (1) as printed: x -> A x, then relu(W x) for every trained W (m x m), then a.
 
-    A and W(1) are drawn given what Saddle holds, B = W(1) A and M = A^T A, so that both compute the same
-    function: with M = L L^T and Q (m x d) of orthonormal columns, A = Q L^T and
-    W(1) = G (I - Q Q^T) + B L^-T Q^T, the entries of G of N(0, 2/m). Needs m >= d.
+    A and W(1) are drawn given what Saddle holds, U and F of W(1) A = U F, so that both compute the same function:
+    with Q (m x d) of orthonormal columns, A = Q F and W(1) = G (I - Q Q^T) + U Q^T, the entries of G of N(0, 2/m).
+    Needs m >= d.
     """
 
     def __init__(self, problem, files):
         width, depth = problem["width"], problem["depth"]
-        a_matrix, first = self._unfold(files("layers.1.initial"), files("layers.1.metric"), width)
+        a_matrix, first = self._unfold(files("layers.1.initial"), files("input"), width)
         self.first_map = a_matrix
         self.start = [first] + [files(f"layers.{h}.initial") for h in range(2, depth + 1)]
         self.output = files("output")[:, 0].contiguous()
@@ -51,15 +51,13 @@ class PaperForm:
         self.reset()
 
     @staticmethod
-    def _unfold(b, metric, width):
+    def _unfold(u, f, width):
         generator = torch.Generator().manual_seed(1)
         draw = lambda *shape: torch.randn(*shape, generator=generator, dtype=torch.float64)
-        q, _ = torch.linalg.qr(draw(width, b.shape[1]))
-        lower = torch.linalg.cholesky(metric.double())
+        q, _ = torch.linalg.qr(draw(width, u.shape[1]))
         g = draw(width, width).mul_(math.sqrt(2 / width))
-        rest = torch.linalg.solve_triangular(lower.T, b.double(), upper=True, left=False)
-        first = g.addmm_(rest - g @ q, q.T)
-        return (q @ lower.T).float(), first.float()
+        first = g.addmm_(u.double() - g @ q, q.T)
+        return (q @ f.double()).float(), first.float()
 
     def reset(self):
         self.weights = [w.clone() for w in self.start]
@@ -76,40 +74,12 @@ class PaperForm:
             project(w, start, g, radius * self.limit)
 
 
-class FoldedForm:
-    """Equation (1) with our folding: B = B_0 + Z M in place of W(1) A."""
+class FoldedForm(PaperForm):
+    """Equation (1) with our folding: U (m x d) and F (d x d) in place of W(1) and A."""
 
-    def __init__(self, problem, files):
-        width, depth = problem["width"], problem["depth"]
-        self.start = [files(f"layers.{h}.initial") for h in range(1, depth + 1)]
-        self.metric = files("layers.1.metric")
-        self.output = files("output")[:, 0].contiguous()
-        self.limit = 1 / math.sqrt(width)
-        self.reset()
-
-    def reset(self):
-        self.weights = [w.clone() for w in self.start]
-        self.z = torch.zeros_like(self.start[0])
-        self.image = torch.empty_like(self.start[0])
-
-    def forward(self, x):
-        h = x
-        for w in self.weights:
-            h = F.relu(F.linear(h, w))
-        return h @ self.output
-
-    def descend(self, gradients, step_size, radius):
-        limit = radius * self.limit
-        self.z.add_(gradients[0], alpha=-step_size)
-        torch.mm(self.z, self.metric, out=self.image)
-        norm = math.sqrt(max(0.0, torch.dot(self.z.view(-1), self.image.view(-1)).item()))
-        if norm > limit:
-            self.z.mul_(limit / norm)
-            self.image.mul_(limit / norm)
-        torch.add(self.start[0], self.image, out=self.weights[0])
-        for w, start, g in zip(self.weights[1:], self.start[1:], gradients[1:]):
-            w.add_(g, alpha=-step_size)
-            project(w, start, g, limit)
+    @staticmethod
+    def _unfold(u, f, width):
+        return f, u
 
 
 class PairsForm:

@@ -41,7 +41,7 @@ export {
   type StepComparison,
   sumProposals,
 } from './descent/sums.js'
-export { accept, apply, propose, restore } from './descent/update.js'
+export { journalLength, propose, restore, settle } from './descent/update.js'
 export {
   assertShape,
   type ErrorCode,
@@ -61,6 +61,7 @@ export { networkFrom } from './networks/from-spec.js'
 export type {
   BallGroup,
   Cotangent,
+  Follower,
   GradientFactor,
   Network,
   NetworkSpec,

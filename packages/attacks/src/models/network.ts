@@ -3,12 +3,13 @@ import type { Attackable } from '../attack.js'
 
 /** A network at given parameters, as something to attack. The weights are read at every pass, not copied. */
 export function bindNetwork(network: Network, parameters: Parameters): Attackable {
-  const model: Attackable = {
+  return {
     outputs: network.spec.outputs,
     forward: x => network.forward(parameters, x),
     inputGradient: (x, cotangent) => network.inputGradient(parameters, x, cotangent),
+    follow() {
+      const follower = network.follow(parameters)
+      return (x, cotangent) => follower.inputGradient(x, cotangent)
+    },
   }
-  if (network.follow === undefined) return model
-  const follow = network.follow.bind(network)
-  return { ...model, follow: () => follow(parameters) }
 }

@@ -13,7 +13,7 @@ export interface GroupDistance {
 }
 
 export interface BallScales {
-  /** c by name of trained matrix: for `accept` and `apply`. */
+  /** c by name of trained matrix: for `settle`. */
   readonly scales: Readonly<Record<string, number>>
   /** One entry a group, in the order of `ball`. */
   readonly distances: readonly GroupDistance[]
@@ -28,7 +28,7 @@ const INSIDE = 1 - 2 ** -23
  *   P(V) = W_0 + c (V − W_0),   c = min(1, R·unit / ‖V − W_0‖_F)
  *
  * c is taken smaller by 2⁻²³ of itself, so that the float32 result lies inside and projecting it again is the
- * identity. (A folded matrix: up to the rounding of its product with M.) Known before any weight is changed.
+ * identity. Known before any weight is changed.
  *
  * @param ball the network's groups; a matrix in no group is not projected.
  * @param radius R > 0; null does not project.

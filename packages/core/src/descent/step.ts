@@ -5,9 +5,9 @@ import { type Matrix, rowBlocks } from '../tensors/matrix.js'
 import { ballScales, type GroupDistance } from './ball.js'
 import { combineFactors } from './factors.js'
 import { compareStep, type ProposalSums, type StepComparison, sumProposals } from './sums.js'
-import { accept, apply, propose, restore } from './update.js'
+import { propose, restore, settle } from './update.js'
 
-/** W† − W_0 by name of trained matrix (Z† for a folded one): what the regret monitor measures distances to. */
+/** W† − W_0 by name of trained matrix: what the regret monitor measures distances to. */
 export type Displacements = Readonly<Record<string, Matrix>>
 
 /** What one projected step measured. */
@@ -46,9 +46,7 @@ export function projectedStep(
   }
   const { scales, distances } = ballScales(network.ball, radius, sums)
   for (const matrix of parameters.trained) {
-    for (const { start, stop } of blocksOf(matrix))
-      accept(matrix, start, stop, scales[matrix.name]!)
-    for (const { start, stop } of blocksOf(matrix)) apply(matrix, start, stop, scales[matrix.name]!)
+    settle(matrix, 0, matrix.weights.rows, scales[matrix.name]!)
   }
   const { gradientSquared } = sumProposals(Object.values(sums))
   return {

@@ -1,8 +1,7 @@
 /**
  * What a proposed update of some rows of a trained matrix measured, in float64, before anything was accepted.
  *
- * ⟨X, Y⟩ is the Frobenius inner product of the weights' changes: Σ X∘Y for a plain matrix, Σ X∘(Y M) for the Z
- * of a folded one. V is the proposal (V − W_0 is D' or Z'), W† the comparator, G the gradient.
+ * ⟨X, Y⟩ = Σ X∘Y is the Frobenius inner product, V the proposal, W† the comparator, G the gradient.
  */
 export interface ProposalSums {
   /** ‖V − W_0‖². */

@@ -10,7 +10,8 @@ import type { Parameters } from './network.js'
  *
  *   f(x) = scale · aᵀ Σ_b sign_b σ(W_H^b σ(W_{H−1}^b … σ(W_1^b A x)))
  *
- * with one frozen output matrix a and one first map A (absent where it is folded into W_1) for all branches b.
+ * with one frozen output matrix a and one first map A (none in equation (4), F of W_1 A = U F where it is folded) for all
+ * branches b.
  *
  *   equation (1)      one branch, scale 1
  *   mirrored          two trained branches of signs + and −, scale 1/√2
@@ -50,7 +51,7 @@ export interface OpenLayout {
   readonly branches: readonly OpenBranch[]
   /** a: [width, outputs] */
   readonly output: Matrix
-  /** A: [width, inputs], or null where the first layer is folded or there is none. */
+  /** A: [width, inputs], or F: [min(width, inputs), inputs]; null in equation (4), which has none. */
   readonly input: Matrix | null
 }
 
@@ -67,7 +68,7 @@ export function openLayout(layout: Layout, parameters: Parameters): OpenLayout {
   return { layout, branches, output, input }
 }
 
-/** A x, or x itself without A, neuron-major: [cols of W_1, n]. One tensor serves all branches. */
+/** A x, or F x, or x itself without a first map, neuron-major: [cols of W_1, n]. One tensor serves all branches. */
 export function firstInput({ branches, input }: OpenLayout, x: tf.Tensor2D): tf.Tensor2D {
   assertShape('input of the network', x.shape, [-1, (input ?? branches[0]!.layers[0]!).cols])
   const columns = tf.transpose(x)

@@ -2,7 +2,7 @@ import { relu } from '../activations/rectifiers.js'
 import { SaddleError } from '../errors.js'
 import type { Matrix } from '../tensors/matrix.js'
 import type { Branch, Layout } from './branches.js'
-import { drawFolded } from './fold.js'
+import { drawInputMap } from './fold.js'
 import { gaussianMatrix, trainedMatrix } from './gaussian.js'
 import type { BallGroup, Network, NetworkSpec, Parameters } from './network.js'
 import { networkOf } from './network-of.js'
@@ -19,7 +19,7 @@ export interface DeepReluOptions {
   readonly outputs?: number
   /** `paper` (default): f(W_0, ·) has variance 2. `mirrored`, `subtract`: f(W_0, ·) = 0 to the last bit. */
   readonly init?: 'paper' | 'mirrored' | 'subtract'
-  /** `folded` (default): O(md) memory for the first layer. `dense`: O(m²), the reference. */
+  /** `folded` (default): U [m, min(m, d)] for W⁽¹⁾, O(md) memory. `dense`: W⁽¹⁾ itself, O(m²), the reference. */
   readonly first?: 'folded' | 'dense'
 }
 
@@ -99,22 +99,18 @@ function ballOf({ width, depth }: NetworkSpec, { branches }: Layout): BallGroup[
 function initialise(spec: NetworkSpec, seed: number): Parameters {
   const { inputs: d, width: m, depth, outputs, init, first = 'folded' } = spec
   const deviation = Math.sqrt(2 / m)
-  const square = (h: number) => gaussianMatrix(m, m, deviation, seed, `weights.layers.${h}`)
-  const folded = first === 'folded' ? drawFolded(m, d, seed) : null
-  const initial: Matrix[] = [
-    folded?.initial ?? square(1),
-    ...Array.from({ length: depth - 1 }, (_, i) => square(i + 2)),
-  ]
+  const input =
+    first === 'folded'
+      ? drawInputMap(m, d, seed)
+      : gaussianMatrix(m, d, deviation, seed, 'weights.input')
+  const initial = Array.from({ length: depth }, (_, i): Matrix => {
+    const cols = i === 0 ? input.rows : m
+    return gaussianMatrix(m, cols, deviation, seed, `weights.layers.${i + 1}`)
+  })
   const copies = init === 'mirrored' ? (['+', '-'] as const) : ([''] as const)
   const trained = copies.flatMap(copy =>
-    layerNames(depth, copy).map((name, i) =>
-      trainedMatrix(name, initial[i]!, i === 0 ? folded?.metric : undefined),
-    ),
+    layerNames(depth, copy).map((name, i) => trainedMatrix(name, initial[i]!)),
   )
   const output = gaussianMatrix(m, outputs, 1, seed, 'weights.output')
-  if (folded !== null) return { trained, frozen: { output } }
-  return {
-    trained,
-    frozen: { output, input: gaussianMatrix(m, d, deviation, seed, 'weights.input') },
-  }
+  return { trained, frozen: { output, input } }
 }

@@ -14,22 +14,21 @@ export function gaussianMatrix(
   purpose: string,
 ): Matrix {
   const matrix = allocateMatrix(rows, cols)
+  const stream = openStream({ seed, purpose })
   for (let r = 0; r < rows; r++) {
-    const row = matrix.data.subarray(r * cols, (r + 1) * cols)
-    openStream({ seed, purpose, example: r }).fillNormal(row, deviation)
+    stream.reopen(r)
+    stream.fillNormal(matrix.data.subarray(r * cols, (r + 1) * cols), deviation)
   }
   return matrix
 }
 
 /**
  * A trained matrix at its start: weights W_0, displacement 0. `initial` is kept, not copied, so that the copies of a
- * mirrored network share it; `metric` makes it a folded one.
+ * mirrored network share it.
  */
-export function trainedMatrix(name: string, initial: Matrix, metric?: Matrix): TrainedMatrix {
+export function trainedMatrix(name: string, initial: Matrix): TrainedMatrix {
   const { rows, cols } = initial
   const weights = allocateMatrix(rows, cols)
   weights.data.set(initial.data)
-  const plain = { name, weights, initial, displacement: allocateMatrix(rows, cols) }
-  if (metric === undefined) return plain
-  return { ...plain, folded: { metric, image: allocateMatrix(rows, cols) } }
+  return { name, weights, initial, displacement: allocateMatrix(rows, cols) }
 }

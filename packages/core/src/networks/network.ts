@@ -3,25 +3,21 @@ import type { Activation } from '../activations/activation.js'
 import type { Matrix } from '../tensors/matrix.js'
 
 /**
- * One trained matrix with all that is known of it.
+ * One trained matrix with all that is known of it: W = W_0 + D. For the first layer of a folded network it is U of
+ * W⁽¹⁾A = U F (see fold.ts), which changes by as much: ‖U − U_0‖_F = ‖W⁽¹⁾ − W⁽¹⁾_0‖_F.
  *
- *   plain:   W = W_0 + D                        norm of the change: ‖D‖_F
- *   folded:  B = B_0 + Z M with M = AᵀA         norm of the change: √tr(Z M Zᵀ) = ‖W⁽¹⁾ − W⁽¹⁾_0‖_F
- *
- * `displacement` is D or Z; it is what the optimiser changes and a checkpoint keeps. `weights` is always
- * recomputed from `initial` and `displacement`, never accumulated into.
+ * The displacement is what the optimiser changes and a checkpoint keeps. `weights` is always recomputed from `initial`
+ * and `displacement`, never accumulated into.
  */
 export interface TrainedMatrix {
   /** `layers.h` for W⁽ʰ⁾; `layers.h+` and `layers.h-` where there are two copies (mirrored) or halves (two-layer). */
   readonly name: string
-  /** W, or B of a folded layer: what the passes read. [rows, cols] */
+  /** W: what the passes read. [rows, cols] */
   readonly weights: Matrix
-  /** W_0 or B_0. [rows, cols]. Training never writes to it: copies that start alike share its memory. */
+  /** W_0. [rows, cols]. Training never writes to it: copies that start alike share its memory. */
   readonly initial: Matrix
-  /** D or Z. [rows, cols] */
+  /** D = W − W_0. [rows, cols] */
   readonly displacement: Matrix
-  /** Folded layers only: M = AᵀA [cols, cols] and room for Z M [rows, cols]. */
-  readonly folded?: { readonly metric: Matrix; readonly image: Matrix }
 }
 
 /** Everything a network holds, in shared memory; can be posted to a worker as it is. */
@@ -29,7 +25,7 @@ export interface Parameters {
   readonly trained: readonly TrainedMatrix[]
   /**
    * Frozen matrices by name: `output` ([width, outputs]: a; [width/2, outputs] for `two-layer`, whose pairs share it up
-   * to the sign), and `input` ([width, inputs]: A) of the dense form.
+   * to the sign), and `input` of `deep`: A [width, inputs], or F [min(width, inputs), inputs] of the folded form.
    */
   readonly frozen: Readonly<Record<string, Matrix>>
 }
@@ -44,6 +40,19 @@ export interface GradientFactor {
   readonly signal: tf.Tensor2D
   /** [n, cols]: the layer's inputs, one row an example. */
   readonly input: tf.Tensor2D
+}
+
+/** The passes of a `Network` at given parameters. x: [n, inputs]; n stays the same from call to call, or costs memory. */
+export interface Follower {
+  inputGradient(
+    x: tf.Tensor2D,
+    cotangent: Cotangent,
+  ): { readonly outputs: tf.Tensor2D; readonly gradient: tf.Tensor2D }
+  /** The factors are valid until the next pass. */
+  gradientFactors(
+    x: tf.Tensor2D,
+    cotangent: Cotangent,
+  ): { readonly outputs: tf.Tensor2D; readonly factors: readonly GradientFactor[] }
 }
 
 /** A ball B(R) is a product of Frobenius balls, each over a group of trained matrices. */
@@ -69,7 +78,7 @@ export interface NetworkSpec {
   readonly activation: string
   /** `deep`: paper, mirrored (f₁ − f₂)/√2, subtract f − f_0. `two-layer`: symmetric. */
   readonly init: 'paper' | 'mirrored' | 'subtract' | 'symmetric'
-  /** `deep` only: `folded` holds B = W⁽¹⁾A; `dense` holds W⁽¹⁾ itself and is the reference in tests. */
+  /** `deep` only: `folded` holds U with W⁽¹⁾A = U F; `dense` holds W⁽¹⁾ itself and is the reference in tests. */
   readonly first?: 'folded' | 'dense'
 }
 
@@ -82,7 +91,7 @@ export interface Network {
   readonly activation: Activation
   /** The groups of B(R): one a layer for `deep`, one for everything for `two-layer`. */
   readonly ball: readonly BallGroup[]
-  /** Allocates shared memory and draws W_0 (and A, a) from `seed`; displacement is 0 and weights are W_0. */
+  /** Allocates shared memory and draws W_0 (and A or F, a) from `seed`; displacement is 0 and weights are W_0. */
   initialise(seed: number): Parameters
   /** f(W, x): [n, outputs]. */
   forward(parameters: Parameters, x: tf.Tensor2D): tf.Tensor2D
@@ -91,23 +100,19 @@ export interface Network {
     parameters: Parameters,
     x: tf.Tensor2D,
     cotangent: Cotangent,
-  ): { readonly outputs: tf.Tensor2D; readonly gradient: tf.Tensor2D }
+  ): ReturnType<Follower['inputGradient']>
   /**
-   * `inputGradient` at these parameters with a memory, for a sequence of nearby points of the same n examples, such as
-   * the iterates of an attack: the same results up to float32 rounding, for less after the first call.
+   * The passes along a sequence of nearby points of the same examples, such as the iterates of an attack: the same up
+   * to rounding, and cheaper from the second point on where the backend and the network allow it. It remembers the last
+   * point: one for each sequence, and only while the weights don't change.
    */
-  follow?(
-    parameters: Parameters,
-  ): (
-    x: tf.Tensor2D,
-    cotangent: Cotangent,
-  ) => { readonly outputs: tf.Tensor2D; readonly gradient: tf.Tensor2D }
+  follow(parameters: Parameters): Follower
   /** f and the gradient in every trained matrix, as factors, in the order of `parameters.trained`. */
   gradientFactors(
     parameters: Parameters,
     x: tf.Tensor2D,
     cotangent: Cotangent,
-  ): { readonly outputs: tf.Tensor2D; readonly factors: readonly GradientFactor[] }
+  ): ReturnType<Follower['gradientFactors']>
   /** The same function as a bias-free multilayer perceptron, for export. */
   toPerceptron(parameters: Parameters): Perceptron
 }

@@ -1,6 +1,6 @@
 import type { Matrix } from '../tensors/matrix.js'
+import { roundedProduct } from '../tensors/product.js'
 import { type Layout, type OpenLayout, openLayout } from './branches.js'
-import { foldMatrix } from './fold.js'
 import type { Parameters, Perceptron } from './network.js'
 
 type Layer = Perceptron['layers'][number]
@@ -32,7 +32,7 @@ export function perceptronOf(layout: Layout, parameters: Parameters): Perceptron
 type Plain = Omit<Layer, 'name'>
 
 function throughInput({ input }: OpenLayout, w: Matrix): Matrix {
-  return input === null ? w : foldMatrix(w, input).initial
+  return input === null ? w : roundedProduct(w, input)
 }
 
 function below(blocks: readonly Matrix[]): Plain {

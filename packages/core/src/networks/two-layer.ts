@@ -84,8 +84,9 @@ function initialise({ inputs, width, outputs }: NetworkSpec, seed: number): Para
 /** a: entries uniform on {−1, 1}, row r from the stream of r. */
 function signs(rows: number, cols: number, seed: number): Matrix {
   const matrix = allocateMatrix(rows, cols)
+  const stream = openStream({ seed, purpose: 'weights.output' })
   for (let r = 0; r < rows; r++) {
-    const stream = openStream({ seed, purpose: 'weights.output', example: r })
+    stream.reopen(r)
     for (let k = 0; k < cols; k++) matrix.data[r * cols + k] = stream.uint32() < 2 ** 31 ? 1 : -1
   }
   return matrix

@@ -8,18 +8,19 @@ import { WORD } from './philox.js'
  * One 32-bit word makes u = (a + ½)/2³², a second v = b/2³²: no normal is larger than 6.77, which 1 in 7·10¹⁰ would be.
  * Sine and cosine are evaluated here, not by Math, whose last bits the language leaves to the engine.
  *
- * Writes `pairs` pairs, times `scale`, to `out` from `offset` on; pair i is made of words 2i and 2i + 1.
+ * Writes `pairs` pairs, times `scale`, to `out` from `offset` on; pair i is made of words 2i and 2i + 1 after `first`.
  */
 export function writeNormals(
   words: Uint32Array,
+  first: number,
   pairs: number,
   out: Float32Array | Float64Array,
   offset: number,
   scale: number,
 ): void {
   for (let pair = 0; pair < pairs; pair++) {
-    const a = words[2 * pair]!
-    const b = words[2 * pair + 1]!
+    const a = words[first + 2 * pair]!
+    const b = words[first + 2 * pair + 1]!
     const r = scale * Math.sqrt(-2 * Math.log((a + 0.5) * WORD))
 
     // 2πv = (π/2)·quarter + θ with |θ| ≤ π/4; then the turn by whole quarters, exactly

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import { combineFactors } from '../descent/factors.js'
 import type { Displacements } from '../descent/step.js'
 import { assertShape } from '../errors.js'
-import type { GradientFactor, Network, Parameters, TrainedMatrix } from '../networks/network.js'
+import type { GradientFactor, Network, Parameters } from '../networks/network.js'
 import { allocateMatrix, type Matrix, writeMatrix } from '../tensors/matrix.js'
 import { solvePositive } from './cholesky.js'
 
@@ -12,7 +12,7 @@ import { solvePositive } from './cholesky.js'
  *
  *   K̂ = Σ_h (P_hᵀ P_h) ∘ (X_h X_hᵀ)        P_h: signals [rows, n], X_h: inputs [n, cols]
  *
- * with X M Xᵀ for a folded matrix. 2n²·Σ(rows + cols) flops; products in float32.
+ * 2n²·Σ(rows + cols) flops; products in float32.
  *
  * @param x [n, inputs]; one output. For equation (1) divide by m to compare with `deepKernel`.
  */
@@ -24,7 +24,7 @@ export function tangentKernel(
   assertShape('outputs of a tangent kernel', [network.spec.outputs], [1])
   const kernel = tf.tidy(() => {
     const { factors } = network.gradientFactors(parameters, x, outputs => tf.onesLike(outputs))
-    return tf.addN(factors.map(factor => layerKernel(factor, matrixOf(parameters, factor.name))))
+    return tf.addN(factors.map(layerKernel))
   })
   const values = Float64Array.from(kernel.dataSync<'float32'>())
   kernel.dispose()
@@ -40,7 +40,7 @@ export function tangentKernel(
  * so that f(W†, x_j) is target_j up to the linearisation error, which falls with the width.
  *
  * @param parameters at W_0; @param x [n, inputs] points; @param targets [n].
- * @returns W† − W_0 by name of trained matrix (Z† for a folded one).
+ * @returns W† − W_0 by name of trained matrix.
  * @throws SaddleError SHAPE; NUMERIC if K̂ is singular.
  */
 export function tangentComparator(
@@ -57,8 +57,7 @@ export function tangentComparator(
     const c = tf.tensor2d(Float32Array.from(solvePositive(kernel, missing)), [missing.length, 1])
     const { factors } = network.gradientFactors(parameters, x, () => c)
     for (const factor of factors) {
-      const { rows, cols } = matrixOf(parameters, factor.name).weights
-      const displacement = allocateMatrix(rows, cols)
+      const displacement = allocateMatrix(factor.signal.shape[0], factor.input.shape[1])
       writeMatrix(displacement, combineFactors([factor]))
       comparator[factor.name] = displacement
     }
@@ -66,17 +65,8 @@ export function tangentComparator(
   return comparator
 }
 
-function layerKernel({ signal, input }: GradientFactor, matrix: TrainedMatrix): tf.Tensor2D {
+function layerKernel({ signal, input }: GradientFactor): tf.Tensor2D {
   const signals = tf.matMul(tf.transpose(signal), signal)
-  const { metric } = matrix.folded ?? {}
-  const inMetric =
-    metric === undefined
-      ? input
-      : tf.matMul(input, tf.tensor2d(metric.data, [metric.rows, metric.cols]))
-  const inputs = tf.matMul(inMetric, tf.transpose(input))
+  const inputs = tf.matMul(input, tf.transpose(input))
   return tf.mul(signals, inputs)
-}
-
-function matrixOf(parameters: Parameters, name: string): TrainedMatrix {
-  return parameters.trained.find(matrix => matrix.name === name)!
 }

@@ -1,5 +1,4 @@
 import {
-  accept,
   activationFrom,
   allocateMatrix,
   type BallGroup,
@@ -9,6 +8,7 @@ import {
   propose,
   SaddleError,
   type StepSize,
+  settle,
   stepSizeAt,
   sumProposals,
   type TrainedMatrix,
@@ -26,7 +26,7 @@ const TOGETHER: readonly BallGroup[] = [{ names: ['a', 'b'], unit: UNIT }]
 const SHAPES = { a: [3, 4], b: [2, 5] } as const
 const SIZE = 22
 
-/** The projection of the code: V given as a displacement of zero gradient. Returns D after `accept`. */
+/** The projection of the code: V given as a displacement of zero gradient. Returns D after `settle`. */
 const project = (v: ArrayLike<number>, ball: readonly BallGroup[], radius: number | null) => {
   let offset = 0
   const matrices = Object.entries(SHAPES).map(([name, [rows, cols]]): TrainedMatrix => {
@@ -43,7 +43,7 @@ const project = (v: ArrayLike<number>, ball: readonly BallGroup[], radius: numbe
     }),
   )
   const { scales, distances } = ballScales(ball, radius, sums)
-  for (const m of matrices) accept(m, 0, m.weights.rows, scales[m.name]!)
+  for (const m of matrices) settle(m, 0, m.weights.rows, scales[m.name]!)
   const result = Float64Array.from(matrices.flatMap(m => [...m.displacement.data]))
   return { result, distances, scales }
 }

@@ -22,9 +22,11 @@ const DELTA = 0.1
  */
 const RUNS_AGREE = 5e-6
 
-/** W⁽¹⁾ A, which a folded layer holds as B. */
-const firstLayerImage = ({ trained, frozen }: Parameters): Float32Array => {
-  const { weights } = trained[0]!
+/** W⁽¹⁾ A of dense parameters, U F of folded ones. */
+const firstLayerImage = (
+  { trained, frozen }: Parameters,
+  { weights } = { weights: trained[0]!.weights },
+): Float32Array => {
   const a = frozen.input!
   return tf.tidy(() =>
     tf
@@ -69,10 +71,11 @@ for (const depth of [1, 2, 3])
     t.ok(projections >= 5, `the projection acted on ${projections} of ${STEPS} steps`)
     for (const [what, error] of Object.entries(worst))
       t.ok(error < RUNS_AGREE, `${what} agrees at every step: ${error}`)
-    const b = foldedParameters.trained[0]!.weights.data
-    const moved = largestDifference(b, foldedParameters.trained[0]!.initial.data)
-    const error = largestDifference(firstLayerImage(denseParameters), b)
-    t.ok(moved > 0.05 && error < RUNS_AGREE, `B moved by ${moved}, off W⁽¹⁾A by ${error}`)
+    const image = firstLayerImage(foldedParameters)
+    const { initial } = foldedParameters.trained[0]!
+    const moved = largestDifference(image, firstLayerImage(foldedParameters, { weights: initial }))
+    const error = largestDifference(firstLayerImage(denseParameters), image)
+    t.ok(moved > 0.05 && error < RUNS_AGREE, `U F moved by ${moved}, off W⁽¹⁾A by ${error}`)
     for (let h = 1; h < depth; h++) {
       const pair = [denseParameters, foldedParameters].map(p => p.trained[h]!.displacement.data)
       t.ok(largestDifference(pair[0]!, pair[1]!) < RUNS_AGREE, `D of layer ${h + 1} agrees`)

@@ -1,24 +1,47 @@
 import '@tensorflow/tfjs'
-import { deepReluNetwork, foldFrom, type Matrix, projectedStep, useBackend } from '@saddle/core'
+import { deepReluNetwork, foldFrom, projectedStep, useBackend } from '@saddle/core'
 import * as tf from '@tensorflow/tfjs-core'
 import t from 'tap'
-import { normals, scoped } from './reference.js'
+import { type Dense, dense, normals, scoped } from './reference.js'
 import { meanIs } from './statistics.js'
 
 t.before(() => useBackend('wasm'))
 
-t.test('M of a folded layer has the law of AᵀA, and B_0 that of W⁽¹⁾_0 A', t => {
-  // E M_ii = 2, Var M_ii = 8/m, Var M_ij = 4/m; E B_ij² = 4/m, and rows of B_0 given M have covariance 2M/m.
+/** XᵀY for X: [rows, p], Y: [rows, q], float64. */
+function transposedProduct(x: Dense, y: Dense): Dense {
+  const data = new Float64Array(x.cols * y.cols)
+  for (let k = 0; k < x.rows; k++)
+    for (let i = 0; i < x.cols; i++)
+      for (let j = 0; j < y.cols; j++)
+        data[i * y.cols + j]! += x.data[k * x.cols + i]! * y.data[k * y.cols + j]!
+  return { rows: x.cols, cols: y.cols, data }
+}
+
+/** X Y, float64. */
+function product(x: Dense, y: Dense): Dense {
+  const transposed = new Float64Array(x.rows * x.cols)
+  for (let i = 0; i < x.rows; i++)
+    for (let k = 0; k < x.cols; k++) transposed[k * x.rows + i] = x.data[i * x.cols + k]!
+  return transposedProduct({ rows: x.cols, cols: x.rows, data: transposed }, y)
+}
+
+const worstGap = (a: Dense, b: Dense) =>
+  a.data.reduce((worst, v, i) => Math.max(worst, Math.abs(v - b.data[i]!)), 0)
+
+t.test('FᵀF of a folded layer has the law of AᵀA, and U_0 F that of W⁽¹⁾_0 A', t => {
+  // With M = FᵀF and B = U_0 F: E M_ii = 2, Var M_ii = 8/m, Var M_ij = 4/m; E B_ij² = 4/m, and rows of B given M have
+  // covariance 2M/m.
   for (const [m, d] of [
     [12, 5],
     [5, 5],
     [3, 5],
   ] as const) {
     const draws = Array.from({ length: 2000 }, (_, seed) => {
-      const [first] = deepReluNetwork({ inputs: d, width: m }).initialise(seed).trained
-      return { metric: first!.folded!.metric, b: first!.initial }
+      const { trained, frozen } = deepReluNetwork({ inputs: d, width: m }).initialise(seed)
+      const f = dense(frozen.input!)
+      return { f, m: transposedProduct(f, f), b: product(dense(trained[0]!.initial), f) }
     })
-    const entry = (i: number, j: number) => draws.map(({ metric }) => metric.data[i * d + j]!)
+    const entry = (i: number, j: number) => draws.map(({ m }) => m.data[i * d + j]!)
     const at = `m=${m} d=${d}`
     for (const i of [0, d - 1]) {
       meanIs(t, entry(i, i), 2, `${at}: M_${i}${i}`)
@@ -29,15 +52,39 @@ t.test('M of a folded layer has the law of AᵀA, and B_0 that of W⁽¹⁾_0 A'
     const offDiagonal = entry(d - 1, 0).map(v => v ** 2)
     meanIs(t, offDiagonal, 4 / m, `${at}: variance of M_${d - 1}0`)
     const byRow = draws.map(
-      ({ metric, b }) => b.data[d - 1]! * b.data[0]! - (2 / m) * metric.data[d - 1]!,
+      ({ m: metric, b }) => b.data[d - 1]! * b.data[0]! - (2 / m) * metric.data[d - 1]!,
     )
-    meanIs(t, byRow, 0, `${at}: covariance in a row of B_0, given M`)
+    meanIs(t, byRow, 0, `${at}: covariance in a row of U_0 F, given M`)
     const square = draws.map(({ b }) => b.data[(m - 1) * d + d - 1]! ** 2)
-    meanIs(t, square, 4 / m, `${at}: variance of B_0`)
-    t.ok(
-      draws.every(({ metric }) => metric.data[1] === metric.data[d]),
-      'M is symmetric',
-    )
+    meanIs(t, square, 4 / m, `${at}: variance of U_0 F`)
+    const [{ f }] = draws as [(typeof draws)[0]]
+    t.same([f.rows, f.cols], [Math.min(m, d), d])
+    if (m >= d) t.ok(f.data.every((v, i) => i % d >= Math.floor(i / d) || v === 0))
+  }
+  t.end()
+})
+
+t.test('foldFrom: U F = W⁽¹⁾A and FᵀF = AᵀA, for columns far from orthogonal too', t => {
+  for (const [m, d, lean] of [
+    [24, 7, 0],
+    [7, 7, 0],
+    [24, 7, 1e3],
+  ] as const) {
+    const parameters = deepReluNetwork({ inputs: d, width: m, first: 'dense' }).initialise(8)
+    const { data } = parameters.frozen.input!
+    // a common part `lean` times as long as what tells the columns apart
+    for (let r = 0; r < m; r++) for (let j = 1; j < d; j++) data[r * d + j]! += lean * data[r * d]!
+    const folded = foldFrom(parameters)
+    const [a, f] = [dense(parameters.frozen.input!), dense(folded.frozen.input!)]
+    const [w, u] = [parameters, folded].map(({ trained }) => dense(trained[0]!.initial))
+    // entries of A are about 1 + lean; U and F are rounded once, to 6e-8 of their entries
+    const scale = 1 + lean
+    t.ok(worstGap(product(u!, f), product(w!, a)) < 1e-6 * scale, `m=${m} d=${d}: U F = W A`)
+    const gap = worstGap(transposedProduct(f, f), transposedProduct(a, a))
+    t.ok(gap < 1e-6 * scale ** 2, `m=${m} d=${d}: FᵀF = AᵀA, up to ${gap}`)
+    // Q keeps lengths, so that U has those of W on the columns' span: for m = d, of all of W
+    const size = (x: Dense) => Math.sqrt(x.data.reduce((sum, v) => sum + v * v, 0))
+    if (m === d) t.ok(Math.abs(size(u!) / size(w!) - 1) < 1e-6)
   }
   t.end()
 })
@@ -105,24 +152,28 @@ t.test('folded equals dense from the same W⁽¹⁾_0 over 25 projected adversar
   t.end()
 })
 
-t.test('for m < d a folded net draws the very A and W⁽¹⁾_0 of the dense one', t => {
+t.test('for m < d the folded form is the dense one, drawn or folded', t => {
   const options = { inputs: 9, width: 4, depth: 2 } as const
-  const wanted = foldFrom(deepReluNetwork({ ...options, first: 'dense' }).initialise(5))
-  const got = deepReluNetwork(options).initialise(5)
-  // the dense form rounds A and W to float32 before the product
-  const close = (a: Matrix, b: Matrix) => a.data.every((v, i) => Math.abs(v - b.data[i]!) < 1e-6)
-  t.ok(close(got.trained[0]!.initial, wanted.trained[0]!.initial))
-  t.ok(close(got.trained[0]!.folded!.metric, wanted.trained[0]!.folded!.metric))
-  t.same(got.trained[1]!.initial.data, wanted.trained[1]!.initial.data)
+  const dense = deepReluNetwork({ ...options, first: 'dense' }).initialise(5)
+  for (const got of [deepReluNetwork(options).initialise(5), foldFrom(dense)]) {
+    t.same(got.frozen.input!.data, dense.frozen.input!.data)
+    got.trained.forEach(({ initial }, h) => {
+      t.same(initial.data, dense.trained[h]!.initial.data)
+    })
+  }
   t.end()
 })
 
-t.test('foldFrom refuses parameters without A, and trained ones', t => {
+t.test('foldFrom refuses parameters without A, trained ones, and an A of lower rank', t => {
   const network = deepReluNetwork({ inputs: 3, width: 4, first: 'dense' })
   const parameters = network.initialise(1)
   parameters.trained[0]!.displacement.data[2] = 1e-3
   t.throws(() => foldFrom(parameters), { code: 'RANGE', message: /layers\.1/ })
-  const folded = deepReluNetwork({ inputs: 3, width: 4 }).initialise(1)
-  t.throws(() => foldFrom(folded), { code: 'RANGE', message: /first: dense/ })
+  const none = { ...network.initialise(1), frozen: {} }
+  t.throws(() => foldFrom(none), { code: 'RANGE', message: /first: dense/ })
+  const flat = network.initialise(1)
+  const { data } = flat.frozen.input!
+  for (let r = 0; r < 4; r++) data[3 * r + 2] = -2 * data[3 * r]!
+  t.throws(() => foldFrom(flat), { code: 'RANGE', message: /column 2/ })
   t.end()
 })

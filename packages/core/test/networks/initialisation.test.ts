@@ -11,18 +11,13 @@ import {
 import * as tf from '@tensorflow/tfjs-core'
 import t from 'tap'
 import { BLOCKED, describe, INPUTS, N, passesOf, SPECS } from './cases.js'
-import { dense, normals, scoped, times } from './reference.js'
+import { normals, scoped } from './reference.js'
 import { meanIs } from './statistics.js'
 
 const squared = (v: ArrayLike<number>) => {
   let sum = 0
   for (let i = 0; i < v.length; i++) sum += v[i]! ** 2
   return sum
-}
-
-/** xᵀ M x */
-function quadratic(metric: Matrix, x: Float32Array): number {
-  return times(dense(metric), Float64Array.from(x)).reduce((sum, v, i) => sum + v * x[i]!, 0)
 }
 
 const D = 8
@@ -39,10 +34,7 @@ function draw(depth: number, width: number, first: 'folded' | 'dense', seed: num
     const one = (f: tf.Tensor2D) => tf.onesLike(f)
     const { outputs, factors } = network.gradientFactors(parameters, point, one)
     const { gradient } = network.inputGradient(parameters, point, one)
-    const metric = parameters.trained[0]!.folded?.metric
-    const inputs = factors.map(({ input }, h) =>
-      h === 0 && metric !== undefined ? quadratic(metric, x) : squared(input.dataSync()),
-    )
+    const inputs = factors.map(({ input }) => squared(input.dataSync()))
     const signals = factors.map(({ signal }) => squared(signal.dataSync()))
     return {
       f: outputs.dataSync()[0]!,
@@ -159,11 +151,11 @@ t.test('parameters start with W = W_0, displacement 0, in shared memory', t => {
     twoLayerNetwork({ inputs: 4, width: 6 }),
   ]) {
     const { trained, frozen } = network.initialise(4)
-    for (const { weights, initial, displacement, folded } of trained) {
+    for (const { weights, initial, displacement } of trained) {
       t.same(weights.data, initial.data)
       t.not(weights.data.buffer, initial.data.buffer, 'but in memory of its own')
       t.ok(displacement.data.every(v => v === 0))
-      const all = [weights, initial, displacement, ...(folded ? Object.values(folded) : [])]
+      const all = [weights, initial, displacement]
       t.ok(
         [...all, ...Object.values(frozen)].every(m => m.data.buffer instanceof SharedArrayBuffer),
       )

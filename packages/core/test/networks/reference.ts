@@ -98,7 +98,7 @@ export function perceptronAt(
 }
 
 /** W x */
-export function times({ rows, cols, data }: Dense, x: Float64Array): Float64Array {
+function times({ rows, cols, data }: Dense, x: Float64Array): Float64Array {
   const out = new Float64Array(rows)
   for (let r = 0; r < rows; r++)
     for (let j = 0; j < cols; j++) out[r] = out[r]! + data[r * cols + j]! * x[j]!
@@ -119,7 +119,7 @@ export function normals(count: number, seed: number, scale = 1): Float32Array {
   return out
 }
 
-/** Moves every trained matrix away from its start by independent normals times `scale`: W = W_0 + D, B = B_0 + Z M. */
+/** Moves every trained matrix away from its start by independent normals times `scale`: W = W_0 + D. */
 export function perturb(parameters: Parameters, seed: number, scale: number): void {
   parameters.trained.forEach((matrix, i) => {
     matrix.displacement.data.set(normals(matrix.displacement.data.length, seed + i, scale))
@@ -127,18 +127,9 @@ export function perturb(parameters: Parameters, seed: number, scale: number): vo
   })
 }
 
-function recompute({ weights, initial, displacement, folded }: TrainedMatrix): void {
-  const { rows, cols } = weights
-  for (let r = 0; r < rows; r++)
-    for (let j = 0; j < cols; j++) {
-      let change = displacement.data[r * cols + j]!
-      if (folded !== undefined) {
-        change = 0
-        for (let k = 0; k < cols; k++)
-          change += displacement.data[r * cols + k]! * folded.metric.data[k * cols + j]!
-      }
-      weights.data[r * cols + j] = initial.data[r * cols + j]! + change
-    }
+function recompute({ weights, initial, displacement }: TrainedMatrix): void {
+  for (let i = 0; i < weights.data.length; i++)
+    weights.data[i] = initial.data[i]! + displacement.data[i]!
 }
 
 /** `tf.tidy` for functions that return plain arrays: tidy itself would search every entry of them for tensors. */

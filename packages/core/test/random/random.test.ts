@@ -146,6 +146,28 @@ t.test('fillNormal gives what normal gives one at a time, wherever the stream st
   t.same(many, Float32Array.from(many, normal), 'float32, more than one bulk')
 })
 
+t.test("a stream reopened for another example is that example's stream", async t => {
+  const key = { seed: 3, purpose: 'rows', step: 2 }
+  const stream = openStream(key)
+  for (const [example, drawn] of [
+    [7, 1],
+    [0, 10],
+    [2 ** 32 - 1, 3],
+  ] as const) {
+    stream.reopen(example)
+    const fresh = openStream({ ...key, example })
+    for (const length of [drawn, 6, 2050]) {
+      const [a, b] = [new Float32Array(length), new Float32Array(length)]
+      stream.fillNormal(a, 0.3)
+      fresh.fillNormal(b, 0.3)
+      t.same(a, b)
+    }
+    t.equal(stream.normal(), fresh.normal())
+    t.equal(stream.uint32(), fresh.uint32())
+  }
+  t.throws(() => stream.reopen(-1), { code: 'RANGE', message: /example/ })
+})
+
 t.test('numbers outside their range are refused, naming them', async t => {
   const open = (key: Partial<StreamKey>) => () => openStream({ seed: 0, purpose: 'p', ...key })
   for (const bad of [-1, 0.5, 2 ** 53, Number.NaN])

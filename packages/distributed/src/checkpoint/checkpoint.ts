@@ -2,7 +2,7 @@ import { link, mkdir, readFile, rename, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { SaddleError } from '@saddle/core'
 import { discard, diskError, syncFolder, writeSynced } from '../run/files.js'
-import { MANIFEST, manifestText, readManifest, sha256Of, verify } from './manifest.js'
+import { FORMAT, MANIFEST, manifestText, readManifest, sha256Of, verify } from './manifest.js'
 import { type FileRecord, readSafetensors, writeSafetensors } from './safetensors.js'
 import { type CheckpointState, parseState, stateText } from './state.js'
 import {
@@ -130,7 +130,7 @@ async function writeFiles(
   }
   await writeSynced(join(folder, STATE), handle => handle.writeFile(text))
   await writeSynced(join(folder, MANIFEST), handle =>
-    handle.writeFile(manifestText({ format: 1, files })),
+    handle.writeFile(manifestText({ format: FORMAT, files })),
   )
   await syncFolder(folder)
 }

@@ -6,9 +6,12 @@ import { pipeline } from 'node:stream/promises'
 import { SaddleError } from '@saddle/core'
 import type { FileRecord } from './safetensors.js'
 
+/** Of all files of a checkpoint; 1 kept the folded first layer in other coordinates. */
+export const FORMAT = 2
+
 /** manifest.json of a checkpoint: length and SHA-256 of each of its other files, and of itself. */
 export interface Manifest {
-  readonly format: 1
+  readonly format: typeof FORMAT
   readonly files: Readonly<Record<string, FileRecord>>
 }
 
@@ -28,13 +31,13 @@ export async function readManifest(folder: string): Promise<Manifest> {
     throw broken(file, error.code === 'ENOENT' ? 'it is missing' : error.message)
   })
   const { format, files } = parse(text)
-  if (format !== undefined && format !== 1)
+  if (format !== undefined && format !== FORMAT)
     throw new SaddleError(
       'CHECKPOINT',
-      `${folder} has format ${format}; this version of Saddle reads format 1. Resume it with the version that wrote it.`,
+      `${folder} has format ${format}; this version of Saddle reads format ${FORMAT}. Resume it with the version that wrote it.`,
       { folder, format },
     )
-  if (format !== 1 || files === undefined || manifestText({ format, files }) !== text)
+  if (format !== FORMAT || files === undefined || manifestText({ format, files }) !== text)
     throw broken(file, 'it was changed after it was written')
   return { format, files }
 }

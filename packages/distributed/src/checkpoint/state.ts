@@ -1,8 +1,9 @@
 import { type NetworkSpec, SaddleError } from '@saddle/core'
+import { FORMAT } from './manifest.js'
 
 /** state.json: every counter of a run beside its weights. Randomness is keyed by step, so it has no state. */
 export interface CheckpointState {
-  readonly format: 1
+  readonly format: typeof FORMAT
   /** Steps taken: the next one is step `step`. */
   readonly step: number
   /** What builds the network that the tensors belong to. */
@@ -33,10 +34,10 @@ export function parseState(file: string, text: string): CheckpointState {
   const state = JSON.parse(text, (_key, value: unknown) =>
     value === 'Infinity' || value === '-Infinity' || value === 'NaN' ? Number(value) : value,
   ) as CheckpointState
-  if (state.format === 1) return state
+  if (state.format === FORMAT) return state
   throw new SaddleError(
     'CHECKPOINT',
-    `${file} has format ${String(state.format)}; this version of Saddle reads format 1. Resume it with the version that wrote it.`,
+    `${file} has format ${String(state.format)}; this version of Saddle reads format ${FORMAT}. Resume it with the version that wrote it.`,
     { file, format: state.format },
   )
 }

@@ -30,7 +30,9 @@ const networkSchema = z
     first: z
       .enum(['folded', 'dense'])
       .exactOptional()
-      .describe('deep: folded (default) holds B = W⁽¹⁾A; dense holds W⁽¹⁾, the slow reference'),
+      .describe(
+        'deep: folded (default) trains U of W⁽¹⁾A = UF; dense holds W⁽¹⁾, the slow reference',
+      ),
   })
   .describe('the network')
 

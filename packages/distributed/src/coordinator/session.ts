@@ -10,6 +10,7 @@ import {
 } from '@saddle/core'
 import type { Logger } from 'winston'
 import { writeCheckpoint } from '../checkpoint/checkpoint.js'
+import { FORMAT } from '../checkpoint/manifest.js'
 import type { Config } from '../config/schema.js'
 import { defaultWorkers } from '../devices/report.js'
 import { createSlots } from '../devices/slots.js'
@@ -208,7 +209,7 @@ export class Session {
     const path = await writeCheckpoint(
       this.#dir,
       {
-        format: 1,
+        format: FORMAT,
         ...this.progress,
         network: network.spec,
         configHash,

@@ -23,8 +23,8 @@ export interface UpdateOptions {
 /**
  * V = W_t − α ∇L_A(W_t), then W_{t+1} = P(V) onto B(R), split by fixed row blocks over the workers.
  *
- * Three phases with a barrier after each (propose, accept, apply), so that a block half-written by a worker that
- * died is simply written again. Sums are added in block order, in float64.
+ * Two phases with a barrier after each (propose, settle); a block half-written by a worker that died is written again
+ * by another. Sums are added in block order, in float64.
  */
 export async function updateWeights(
   pool: WorkerPool,
@@ -54,14 +54,12 @@ export async function updateWeights(
     ]),
   )
   const { scales, distances } = ballScales(network.ball, options.radius, sums)
-  for (const kind of ['accept', 'apply'] as const) {
-    await allSettledOrThrow(
-      blocks.map(block => {
-        const { name } = parameters.trained[block.matrix]!
-        return pool.run({ kind, ...block, scale: scales[name]! })
-      }),
-    )
-  }
+  await allSettledOrThrow(
+    blocks.map(block => {
+      const { name } = parameters.trained[block.matrix]!
+      return pool.run({ kind: 'settle', ...block, scale: scales[name]! })
+    }),
+  )
   return {
     gradientNorm: Math.sqrt(sumProposals(Object.values(sums)).gradientSquared),
     distances,

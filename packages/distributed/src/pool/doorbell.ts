@@ -54,8 +54,7 @@ function dispatch(replica: Replica, task: Task): unknown {
       return replica.combine(task)
     case 'propose':
       return replica.propose(task)
-    case 'accept':
-    case 'apply':
+    case 'settle':
       return replica.settle(task)
   }
 }

@@ -61,7 +61,7 @@ export interface CombineTask {
   readonly shards: readonly WindowShard[]
 }
 
-/** The three phases of the update (see core/descent), rows start..stop of one matrix. */
+/** The two phases of the update (see core/descent), rows start..stop of one matrix. */
 export interface ProposeTask {
   readonly kind: 'propose'
   readonly matrix: number
@@ -73,7 +73,7 @@ export interface ProposeTask {
 }
 
 export interface SettleTask {
-  readonly kind: 'accept' | 'apply'
+  readonly kind: 'settle'
   readonly matrix: number
   readonly start: number
   readonly stop: number
@@ -109,8 +109,7 @@ export interface Replies {
   readonly evaluate: EvaluateReply
   readonly combine: null
   readonly propose: ProposalSums
-  readonly accept: null
-  readonly apply: null
+  readonly settle: null
 }
 
 /** What a worker may call on the coordinator, over Comlink. */

@@ -24,7 +24,8 @@ const FINAL = new Set(['STOPPED', 'CONFIG', 'NUMERIC', 'SHAPE', 'RANGE', 'DATA',
 
 /**
  * One worker thread a device, tasks dealt to whichever is free. A task whose worker threw, exited or ran out of
- * memory is done again by another; nothing it may have half-written matters, since tasks only overwrite.
+ * memory is done again by another; nothing it may have half-written matters, since tasks only overwrite, or keep a
+ * journal.
  */
 export class WorkerPool implements AsyncDisposable {
   readonly size: number

@@ -7,8 +7,6 @@ import {
   bindNetwork,
 } from '@saddle/attacks'
 import {
-  accept,
-  apply,
   combineFactors,
   compareOutputs,
   type Dataset,
@@ -24,6 +22,7 @@ import {
   propose,
   rowBlocks,
   scoped,
+  settle,
 } from '@saddle/core'
 import * as tf from '@tensorflow/tfjs-core'
 import type {
@@ -38,13 +37,14 @@ import type {
   WorkerSetup,
 } from '../pool/messages.js'
 import { shardsOf } from './shards.js'
-import type { GradientBuffers } from './workspace.js'
+import { type GradientBuffers, journalOf } from './workspace.js'
 
 /**
  * A copy of the run inside one thread: what can be done to the weights and to a shard of examples.
  *
  * CPU workers share one set of weights, so a replica holds none of its own. Every method can be called again with
- * the same arguments after a worker died in the middle of it: outputs are only ever overwritten with the same bits.
+ * the same arguments after a worker died in the middle of it: outputs are only ever overwritten with the same bits, and
+ * `settle` goes on where its journal says.
  */
 export class Replica {
   readonly #setup: WorkerSetup
@@ -126,6 +126,7 @@ export class Replica {
   propose(task: ProposeTask): ProposalSums {
     const { parameters, workspace, comparator } = this.#setup
     const buffers = workspace.matrices[task.matrix]!
+    journalOf(buffers, task.start, task.stop).fill(0)
     const matrix = parameters.trained[task.matrix]!
     const other = comparator === null ? undefined : comparator.trained[task.matrix]!.displacement
     return scoped(() => {
@@ -138,9 +139,10 @@ export class Replica {
   }
 
   settle(task: SettleTask): null {
-    const matrix = this.#setup.parameters.trained[task.matrix]!
-    const phase = task.kind === 'accept' ? accept : apply
-    phase(matrix, task.start, task.stop, task.scale)
+    const { parameters, workspace } = this.#setup
+    const matrix = parameters.trained[task.matrix]!
+    const journal = journalOf(workspace.matrices[task.matrix]!, task.start, task.stop)
+    settle(matrix, task.start, task.stop, task.scale, journal)
     return null
   }
 

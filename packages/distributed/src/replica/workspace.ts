@@ -1,4 +1,4 @@
-import type { Parameters } from '@saddle/core'
+import { blockRows, journalLength, type Parameters } from '@saddle/core'
 
 /**
  * Where gradients travel: shared buffers between the workers that make them and those that apply them.
@@ -23,6 +23,8 @@ export interface GradientBuffers {
   readonly staging: readonly Float32Array<SharedArrayBuffer>[]
   /** Dense sum over the batch; null where all factors of a batch fit one window. */
   readonly sum: Float32Array<SharedArrayBuffer> | null
+  /** How far the update's second phase got: the journals of the row blocks, one after another. */
+  readonly journal: Int32Array<SharedArrayBuffer>
 }
 
 export interface Workspace {
@@ -73,9 +75,26 @@ export function createWorkspace(parameters: Parameters, options: WorkspaceOption
         inputs: factors ? shared(windowExamples * f.cols) : null,
         staging: Array.from({ length: stagingCount }, () => shared(f.rows * f.cols)),
         sum: factors && oneWindow ? null : shared(f.rows * f.cols),
+        journal: new Int32Array(new SharedArrayBuffer(4 * journalSize(f.rows, f.cols))),
       }
     }),
   }
+}
+
+/** The journal of rows start..stop, one of the blocks of `rowBlocks`. */
+export function journalOf(
+  { rows, cols, journal }: GradientBuffers,
+  start: number,
+  stop: number,
+): Int32Array<SharedArrayBuffer> {
+  const height = blockRows(rows, cols)
+  const first = (start / height) * journalLength(height, cols)
+  return journal.subarray(first, first + journalLength(stop - start, cols))
+}
+
+function journalSize(rows: number, cols: number): number {
+  const height = blockRows(rows, cols)
+  return Math.ceil(rows / height) * journalLength(height, cols)
 }
 
 /** As many whole shards as fit the bytes, at least one, at most the batch. */

@@ -5,7 +5,7 @@ import {
   networkFrom,
   type Parameters,
   perturbationSetFrom,
-  restore as restoreMatrix,
+  restoreWeights,
   SaddleError,
 } from '@saddle/core'
 import { latestCheckpoint, type NamedTensor, readCheckpoint } from '../checkpoint/checkpoint.js'
@@ -31,7 +31,10 @@ export function networkOf(config: Config, data: DataSplit): Network {
   return networkFrom(networkSpec(config, data.train.dimension, data.train.classes.length))
 }
 
-/** Names of a checkpoint's tensors: W_0 as `layers.1+.initial`, D as `layers.1+.displacement`, frozen ones as `frozen.output`. */
+/**
+ * Names of a checkpoint's tensors: W_0 as `layers.1+.initial`, D = W − W_0 as `layers.1+.displacement`, frozen ones as
+ * `frozen.output`. In a folded network `layers.1` is U, D = U − U_0, and `frozen.input` the map F of W⁽¹⁾A = U F.
+ */
 export function tensorsOf(parameters: Parameters): {
   initial: NamedTensor[]
   displacement: NamedTensor[]
@@ -47,16 +50,9 @@ export function tensorsOf(parameters: Parameters): {
   return {
     initial: [
       ...parameters.trained.map(m => named(`${m.name}.initial`, m.initial)),
-      ...parameters.trained.flatMap(m =>
-        m.folded === undefined ? [] : [named(`${m.name}.metric`, m.folded.metric)],
-      ),
       ...Object.entries(parameters.frozen).map(([name, m]) => named(`frozen.${name}`, m)),
     ],
-    // A folded B = B_0 + Z M is kept beside Z: a product made again need not have the same last bits.
-    displacement: parameters.trained.flatMap(m => [
-      named(`${m.name}.displacement`, m.displacement),
-      ...(m.folded === undefined ? [] : [named(`${m.name}.weights`, m.weights)]),
-    ]),
+    displacement: parameters.trained.map(m => named(`${m.name}.displacement`, m.displacement)),
   }
 }
 
@@ -82,9 +78,7 @@ export function restore(
       data.set(found.data)
     }
   }
-  for (const m of parameters.trained) {
-    if (m.folded === undefined) restoreMatrix(m, 0, m.weights.rows)
-  }
+  restoreWeights(parameters)
 }
 
 export interface LoadedNetwork {

@@ -148,12 +148,12 @@ t.test('a missing manifest or folder, and another format, are told apart', async
   const [path] = await writeSteps(dir, [1])
   const manifest = join(path!, 'manifest.json')
   const { files } = JSON.parse(readFileSync(manifest, 'utf8'))
-  writeFileSync(manifest, JSON.stringify({ format: 2, files }))
+  writeFileSync(manifest, JSON.stringify({ format: 1, files }))
   await t.rejects(readCheckpoint(path!), {
     code: 'CHECKPOINT',
-    message: /has format 2; .* reads format 1/,
+    message: /has format 1; .* reads format 2/,
   })
-  for (const content of ['', 'null', '3', '{}', '{"format":1}', '{"format":1,"files":{}}']) {
+  for (const content of ['', 'null', '3', '{}', '{"format":2}', '{"format":2,"files":{}}']) {
     writeFileSync(manifest, content)
     await t.rejects(
       readCheckpoint(path!),

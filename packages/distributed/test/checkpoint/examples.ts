@@ -17,7 +17,7 @@ const network: CheckpointState['network'] = {
 
 export function stateAt(step: number, more: Partial<CheckpointState> = {}): CheckpointState {
   return {
-    format: 1,
+    format: 2,
     step,
     network,
     configHash: 'c'.repeat(64),

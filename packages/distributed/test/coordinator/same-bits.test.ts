@@ -91,28 +91,49 @@ t.test(
   },
 )
 
-t.test('workers that throw, exit or run out of memory in mid-shard change no bit', async t => {
-  const folder = t.testdir({ clean: {}, faults: {} })
-  const clean = await train(deep, { out: `${folder}/clean/run`, workers: 2 })
-  const faults = `${folder}/faults/list`
-  mkdirSync(faults)
-  for (const name of ['throw-1', 'exit-3', 'memory-5', 'propose', 'accept', 'apply'])
-    writeFileSync(`${faults}/${name}`, '')
-  process.env.SADDLE_TEST_FAULTS = faults
-  const lost: string[] = []
-  const onEvent = (event: TrainEvent) => {
-    if (event.kind === 'worker-lost') lost.push(`${event.task}: ${event.reason}`)
-  }
-  const out = `${folder}/faults/run`
-  const summary = await train(deep, { out, workers: 2, workerFile: faulty, heapMiB: 400, onEvent })
-  t.equal(summary.weights, clean.weights)
-  t.same(metrics(out), metrics(`${folder}/clean/run`))
-  t.same(readdirSync(faults), [], 'every fault happened')
-  t.ok(lost.length >= 6, lost.join('; '))
-  t.match(lost.join('\n'), /broken on purpose/)
-  t.match(lost.join('\n'), /exited with code: 9/)
-  t.match(lost.join('\n'), /memory/i)
-})
+const FAULTS = [
+  'throw-1',
+  'exit-3',
+  'memory-5',
+  'propose',
+  'settle',
+  'settle-accepting',
+  'settle-applying',
+]
+
+for (const [backend, skip] of Object.entries({ wasm: false, blas: missing }))
+  t.test(
+    `workers that throw, exit or run out of memory in mid-task change no bit on ${backend}`,
+    { skip },
+    async t => {
+      const config = { ...deep, compute: { ...deep.compute, backend } }
+      const folder = t.testdir({ clean: {}, faults: {} })
+      const clean = await train(config, { out: `${folder}/clean/run`, workers: 2 })
+      const faults = `${folder}/faults/list`
+      mkdirSync(faults)
+      for (const name of FAULTS) writeFileSync(`${faults}/${name}`, '')
+      process.env.SADDLE_TEST_FAULTS = faults
+      const lost: string[] = []
+      const onEvent = (event: TrainEvent) => {
+        if (event.kind === 'worker-lost') lost.push(`${event.task}: ${event.reason}`)
+      }
+      const out = `${folder}/faults/run`
+      const summary = await train(config, {
+        out,
+        workers: 2,
+        workerFile: faulty,
+        heapMiB: 400,
+        onEvent,
+      })
+      t.equal(summary.weights, clean.weights)
+      t.same(metrics(out), metrics(`${folder}/clean/run`))
+      t.same(readdirSync(faults), [], 'every fault happened')
+      t.ok(lost.length >= FAULTS.length, lost.join('; '))
+      t.match(lost.join('\n'), /broken on purpose/)
+      t.match(lost.join('\n'), /exited with code: 9/)
+      t.match(lost.join('\n'), /memory/i)
+    },
+  )
 
 t.test(
   'a task that kills every worker ends the run with a clear error, checkpoints intact',
@@ -137,30 +158,33 @@ t.test(
   },
 )
 
-t.test(
-  'a stop in the middle of a step saves a checkpoint, and resume ends at the same bits',
-  async t => {
-    const folder = t.testdir()
-    const clean = await train(deep, { out: `${folder}/clean` })
-    const out = `${folder}/stopped`
-    const controller = new AbortController()
-    const onEvent = (event: TrainEvent) => {
-      if (event.kind === 'shard' && event.step === 6) controller.abort()
-    }
-    const stopped = await train(deep, { out, workers: 2, signal: controller.signal, onEvent })
-    t.equal(stopped.status, 'stopped')
-    t.ok(
-      stopped.stepsDone >= 6 && stopped.stepsDone <= 7,
-      `stopped after ${stopped.stepsDone} steps`,
-    )
-    t.equal(stopped.train, null)
-    const resumed = await resume(out, { workers: 3 })
-    t.equal(resumed.status, 'done')
-    t.equal(resumed.weights, clean.weights)
-    t.same(resumed.train, clean.train)
-    t.same(metrics(out), metrics(`${folder}/clean`))
-  },
-)
+for (const [backend, skip] of Object.entries({ wasm: false, blas: missing }))
+  t.test(
+    `a stop in the middle of a step saves a checkpoint, and resume ends at the same bits on ${backend}`,
+    { skip },
+    async t => {
+      const config = { ...deep, compute: { ...deep.compute, backend } }
+      const folder = t.testdir()
+      const clean = await train(config, { out: `${folder}/clean` })
+      const out = `${folder}/stopped`
+      const controller = new AbortController()
+      const onEvent = (event: TrainEvent) => {
+        if (event.kind === 'shard' && event.step === 6) controller.abort()
+      }
+      const stopped = await train(config, { out, workers: 2, signal: controller.signal, onEvent })
+      t.equal(stopped.status, 'stopped')
+      t.ok(
+        stopped.stepsDone >= 6 && stopped.stepsDone <= 7,
+        `stopped after ${stopped.stepsDone} steps`,
+      )
+      t.equal(stopped.train, null)
+      const resumed = await resume(out, { workers: 3 })
+      t.equal(resumed.status, 'done')
+      t.equal(resumed.weights, clean.weights)
+      t.same(resumed.train, clean.train)
+      t.same(metrics(out), metrics(`${folder}/clean`))
+    },
+  )
 
 t.test('resuming a finished run returns the same figures and writes no more metrics', async t => {
   const out = `${t.testdir()}/run`
