@@ -151,11 +151,14 @@ t.test('a network that follows makes a model that follows, at its parameters', a
     },
   }
   const p = problem({ kind: 'cap', radius: 0.3 }, 4, 6)
-  const found = run(pgd({ steps: 2 }), p, bindNetwork(following, parameters))
+  const model = bindNetwork(following, parameters)
+  const found = run(pgd({ steps: 2 }), p, model)
   t.equal(asked.length, 1)
   t.equal(asked[0], parameters)
-  const { follow: _, ...plain } = bindNetwork(network, parameters)
-  t.same(found, run(pgd({ steps: 2 }), p, plain))
+  const { follow: _, ...plain } = model
+  const apart = run(pgd({ steps: 2 }), p, plain).point.map((v, i) => Math.abs(v - found.point[i]!))
+  // The same passes up to the rounding of float32, for coordinates of order 1.
+  t.ok(Math.max(...apart) < 1e-5)
 })
 
 t.test('starts are keyed: seed, purpose, step and example decide, and nothing else', async t => {
