@@ -61,6 +61,7 @@ export { networkFrom } from './networks/from-spec.js'
 export type {
   BallGroup,
   Cotangent,
+  Follower,
   GradientFactor,
   Network,
   NetworkSpec,

@@ -1,11 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { eachRowBlock, type Matrix } from '../tensors/matrix.js'
-
-/** Rows start..stop of a matrix, sharing its memory. */
-export function rowsOf(matrix: Matrix, start: number, stop: number): Matrix {
-  const { cols, data } = matrix
-  return { rows: stop - start, cols, data: data.subarray(start * cols, stop * cols) }
-}
+import { eachRowBlock, type Matrix, rowsOf } from '../tensors/matrix.js'
 
 /** A matrix of shape [rows, cols] as a tensor, for those that are small: belongs to the caller. */
 export function tensorOf({ rows, cols, data }: Matrix): tf.Tensor2D {

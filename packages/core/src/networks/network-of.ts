@@ -1,4 +1,5 @@
 import type { Layout } from './branches.js'
+import { follow } from './follow.js'
 import type { BallGroup, Network, NetworkSpec, Parameters } from './network.js'
 import { forward, gradientFactors, inputGradient } from './passes.js'
 import { perceptronOf } from './perceptron.js'
@@ -17,6 +18,7 @@ export function networkOf(
     initialise,
     forward: (parameters, x) => forward(layout, parameters, x),
     inputGradient: (parameters, x, cotangent) => inputGradient(layout, parameters, x, cotangent),
+    follow: parameters => follow(layout, parameters),
     gradientFactors: (parameters, x, cotangent) =>
       gradientFactors(layout, parameters, x, cotangent),
     toPerceptron: parameters => perceptronOf(layout, parameters),

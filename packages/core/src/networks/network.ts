@@ -42,6 +42,19 @@ export interface GradientFactor {
   readonly input: tf.Tensor2D
 }
 
+/** The passes of a `Network` at given parameters. x: [n, inputs]; n stays the same from call to call, or costs memory. */
+export interface Follower {
+  inputGradient(
+    x: tf.Tensor2D,
+    cotangent: Cotangent,
+  ): { readonly outputs: tf.Tensor2D; readonly gradient: tf.Tensor2D }
+  /** The factors are valid until the next pass. */
+  gradientFactors(
+    x: tf.Tensor2D,
+    cotangent: Cotangent,
+  ): { readonly outputs: tf.Tensor2D; readonly factors: readonly GradientFactor[] }
+}
+
 /** A ball B(R) is a product of Frobenius balls, each over a group of trained matrices. */
 export interface BallGroup {
   readonly names: readonly string[]
@@ -87,13 +100,19 @@ export interface Network {
     parameters: Parameters,
     x: tf.Tensor2D,
     cotangent: Cotangent,
-  ): { readonly outputs: tf.Tensor2D; readonly gradient: tf.Tensor2D }
+  ): ReturnType<Follower['inputGradient']>
+  /**
+   * The passes along a sequence of nearby points of the same examples, such as the iterates of an attack: the same up
+   * to rounding, and cheaper from the second point on where the backend and the network allow it. It remembers the last
+   * point: one for each sequence, and only while the weights don't change.
+   */
+  follow(parameters: Parameters): Follower
   /** f and the gradient in every trained matrix, as factors, in the order of `parameters.trained`. */
   gradientFactors(
     parameters: Parameters,
     x: tf.Tensor2D,
     cotangent: Cotangent,
-  ): { readonly outputs: tf.Tensor2D; readonly factors: readonly GradientFactor[] }
+  ): ReturnType<Follower['gradientFactors']>
   /** The same function as a bias-free multilayer perceptron, for export. */
   toPerceptron(parameters: Parameters): Perceptron
 }

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { addTo, transposedTimes } from '../tensors/matrix.js'
-import { eachRowBlockTogether, rowsOf, tensorOf } from './blocks.js'
+import { addTo, rowsOf, transposedTimes } from '../tensors/matrix.js'
+import { eachRowBlockTogether, tensorOf } from './blocks.js'
 import { liftCotangent, type OpenLayout, signedSum } from './branches.js'
 import type { Cotangent } from './network.js'
 

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { SaddleError } from '../errors.js'
+import type { ArrayAlgebra } from './algebra.js'
 
 /** What computes in this thread. One entry a backend; the registry is the only place that knows their names. */
 export interface Backend {
@@ -14,6 +15,8 @@ export interface Backend {
   readonly sharesMemory: boolean
   /** True if its products take a transposed operand as it lies, at no cost; elsewhere the small one is transposed. */
   readonly takesTransposed?: boolean
+  /** Products on arrays in place, once it has loaded, where it offers them besides tensors. */
+  algebra?(): ArrayAlgebra | null
   /** Place in the order that `auto` tries: smaller first; null if `auto` never takes it. */
   readonly preference: number | null
   /** Registers the backend with TensorFlow.js. Throws, with the reason, if it can't run here. */
@@ -86,7 +89,7 @@ function requireBackend(name: string): Backend {
   throw new SaddleError('BACKEND', `Unknown backend "${name}"; expected one of ${known}.`, { name })
 }
 
-let blas: string | null = null
+let blas: { readonly found: string; readonly algebra: ArrayAlgebra } | null = null
 
 registerBackend({
   name: 'blas',
@@ -101,10 +104,13 @@ registerBackend({
   preference: 20,
   async load() {
     const { registerBlas } = await import('./blas/backend.js')
-    const { vendor, version, file } = await registerBlas()
-    blas = `${vendor} (${version}) as ${file}`
+    const { blasAlgebra } = await import('./blas/algebra.js')
+    const library = await registerBlas()
+    const { vendor, version, file } = library
+    blas = { found: `${vendor} (${version}) as ${file}`, algebra: blasAlgebra(library) }
   },
-  found: () => blas,
+  found: () => blas?.found ?? null,
+  algebra: () => blas?.algebra ?? null,
 })
 
 registerBackend({

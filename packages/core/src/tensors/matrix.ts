@@ -10,6 +10,8 @@ export interface Matrix {
   readonly rows: number
   readonly cols: number
   readonly data: Float32Array<SharedArrayBuffer>
+  /** True if all below the diagonal is 0, which a product may then leave out. */
+  readonly upper?: boolean
 }
 
 /** A zero matrix in shared memory: 4 · rows · cols bytes, visible to every thread it is posted to. */
@@ -29,12 +31,23 @@ export function blockRows(rows: number, cols: number): number {
   return Math.min(rows, fit)
 }
 
-/** The row ranges [start, stop) of those blocks, in order: what an update, or a backend with a memory of its own, takes. */
-export function rowBlocks(rows: number, cols: number): { start: number; stop: number }[] {
+/** Rows start..stop−1 of a matrix. */
+export interface RowRange {
+  readonly start: number
+  readonly stop: number
+}
+
+/** Rows start..stop of a matrix, sharing its memory. */
+export function rowsOf({ cols, data }: Matrix, start: number, stop: number): Matrix {
+  return { rows: stop - start, cols, data: data.subarray(start * cols, stop * cols) }
+}
+
+/** The row ranges of those blocks, in order: what an update, or a backend with a memory of its own, takes. */
+export function rowBlocks(rows: number, cols: number): RowRange[] {
   return rangesOf(rows, blockRows(rows, cols))
 }
 
-function rangesOf(rows: number, step: number): { start: number; stop: number }[] {
+function rangesOf(rows: number, step: number): RowRange[] {
   return Array.from({ length: Math.ceil(rows / step) }, (_, i) => ({
     start: i * step,
     stop: Math.min(rows, (i + 1) * step),
@@ -45,7 +58,7 @@ function rangesOf(rows: number, step: number): { start: number; stop: number }[]
 const IN_PLACE = { least: 512, most: 4096 }
 
 /** Equal blocks, nothing of which is copied: what is made of a block decides its height, not its bytes. */
-function blocksInPlace(rows: number, cols: number): { start: number; stop: number }[] {
+export function blocksInPlace(rows: number, cols: number): RowRange[] {
   const fit = Math.min(Math.max(blockRows(rows, cols), IN_PLACE.least), IN_PLACE.most)
   const step = Math.ceil(rows / Math.ceil(rows / fit) / 8) * 8
   return rangesOf(rows, step)
@@ -67,7 +80,7 @@ export function eachRowBlock(
 
 function visitRows(
   { cols, data }: Matrix,
-  ranges: readonly { readonly start: number; readonly stop: number }[],
+  ranges: readonly RowRange[],
   visit: (block: tf.Tensor2D, start: number, stop: number) => void,
 ): void {
   for (const { start, stop } of ranges) {

@@ -24,8 +24,14 @@ import {
 } from './cases.js'
 import { perceptronAt, reference, scoped, tensorReference, weightsOf } from './reference.js'
 
-for (const backend of ['cpu', 'wasm']) {
-  t.test(`on ${backend} the passes equal tf.grad`, async t => {
+const noBlas = await useBackend('blas').then(
+  () => false as const,
+  (error: Error) => error.message,
+)
+
+for (const backend of ['cpu', 'wasm', 'blas']) {
+  const skip = backend === 'blas' && noBlas
+  t.test(`on ${backend} the passes equal tf.grad`, { skip }, async t => {
     for (const spec of SPECS) {
       const { network, parameters, x, c } = setUp(spec)
       await useBackend('cpu')
@@ -199,7 +205,7 @@ t.test('toPerceptron computes the same function', async t => {
 })
 
 t.test('the passes leave no tensors behind but those they return', async t => {
-  for (const backend of ['cpu', 'wasm']) {
+  for (const backend of noBlas === false ? ['cpu', 'wasm', 'blas'] : ['cpu', 'wasm']) {
     await useBackend(backend)
     for (const spec of [...SPECS, ...BLOCKED.slice(0, 2)]) {
       const { network, parameters, x } = setUp(spec)

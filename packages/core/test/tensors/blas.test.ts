@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { useBackend } from '@saddle/core'
+import { currentBackend, useBackend } from '@saddle/core'
 import * as tf from '@tensorflow/tfjs-core'
 import fc from 'fast-check'
 import t from 'tap'
@@ -261,8 +261,75 @@ t.test('an array of another length than its shape never reaches native code', as
       new Float32Array(c),
     )
   t.throws(call(7, 12, 6), { code: 'SHAPE', message: /left operand.*2 × 4 = 8.*of 7/ })
-  t.throws(call(8, 13, 6), { code: 'SHAPE', message: /right operand.*4 × 3 = 12.*of 13/ })
+  t.throws(call(8, 13, 6), { code: 'SHAPE', message: /right operand.*3 × 4 = 12.*of 13/ })
   t.throws(call(8, 12, 5), { code: 'SHAPE', message: /result.*2 × 3 = 6.*of 5/ })
+})
+
+t.test('a product takes parts of matrices, adds, and leaves the gaps alone', needsBlas, async t => {
+  await useBackend('blas')
+  const algebra = currentBackend().algebra!()!
+  const size = fc.integer({ min: 1, max: 9 })
+  fc.assert(
+    fc.property(
+      size,
+      size,
+      size,
+      fc.nat(3),
+      fc.boolean(),
+      fc.boolean(),
+      fc.boolean(),
+      (...args) => {
+        const [m, n, k, gap, opA, opB, add] = args
+        const matrix = (rows: number, cols: number) =>
+          Float32Array.from(
+            { length: (rows - 1) * (cols + gap) + cols },
+            (_, j) => ((j * 7) % 11) - 5,
+          )
+        const [aCols, bCols] = [opA ? m : k, opB ? k : n]
+        const [a, b] = [matrix(opA ? k : m, aCols), matrix(opB ? n : k, bCols)]
+        const c = matrix(m, n)
+        const wanted = c.slice()
+        for (let i = 0; i < m; i++)
+          for (let j = 0; j < n; j++) {
+            let sum = add ? c[i * (n + gap) + j]! : 0
+            for (let l = 0; l < k; l++)
+              sum +=
+                a[opA ? l * (aCols + gap) + i : i * (aCols + gap) + l]! *
+                b[opB ? j * (bCols + gap) + l : l * (bCols + gap) + j]!
+            wanted[i * (n + gap) + j] = sum
+          }
+        algebra.product(
+          { m, n, k },
+          { data: a, transposed: opA, stride: aCols + gap },
+          { data: b, transposed: opB, stride: bCols + gap },
+          c,
+          { add, stride: n + gap },
+        )
+        t.same(c, wanted, 'integers, so exact')
+      },
+    ),
+    { numRuns: 100 },
+  )
+  const [x, y] = [
+    Float32Array.from({ length: 300 }, (_, j) => j % 5),
+    new Float32Array(300).fill(2),
+  ]
+  for (const length of [7, 300]) {
+    const part = y.slice(0, length)
+    algebra.axpy(3, x.subarray(0, length), part)
+    t.same(
+      part,
+      x.subarray(0, length).map(v => 2 + 3 * v),
+    )
+  }
+  t.throws(() => algebra.axpy(1, x, y.subarray(1)), { code: 'SHAPE' })
+  const tight = new Float32Array(8)
+  const shape = { m: 2, n: 2, k: 2 }
+  const operand = { data: tight, transposed: false, stride: 4 }
+  t.throws(() => algebra.product(shape, { ...operand, stride: 7 }, operand, tight), {
+    code: 'SHAPE',
+    message: /left operand.*7 from row to row.*= 9 float32/,
+  })
 })
 
 t.test('weights in shared memory are read where they lie, from any offset', needsBlas, async t => {

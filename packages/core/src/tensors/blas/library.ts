@@ -2,9 +2,9 @@ import { SaddleError } from '../../errors.js'
 import { candidates, type NativeCall, type Vendor, vendors } from './vendors.js'
 
 /**
- * cblas_sgemm of the system, for one thread:
+ * cblas_sgemm and cblas_saxpy of the system, for one thread:
  *
- *   C ← op(A) op(B),   row-major float32, op(X) = X or Xᵀ
+ *   C ← op(A) op(B),   y ← y + α x,   row-major float32, op(X) = X or Xᵀ
  *
  * The library is found by name, or by the file that the environment variable SADDLE_BLAS names. Inside a worker it
  * computes on one thread: a BLAS may change the last bits of a product with its thread count, and a run's bits must
@@ -19,6 +19,8 @@ export interface BlasLibrary {
   readonly file: string
   /** cblas_sgemm itself, unchecked: `gemm` checks. About 0.2 µs a call. */
   readonly sgemm: Sgemm
+  /** cblas_saxpy itself, unchecked. */
+  readonly saxpy: Saxpy
 }
 
 /** cblas_sgemm(order, opA, opB, m, n, k, α, A, lda, B, ldb, β, C, ldc). */
@@ -39,8 +41,19 @@ export type Sgemm = (
   ldc: number,
 ) => void
 
+/** cblas_saxpy(n, α, x, incx, y, incy): y ← y + α x. */
+export type Saxpy = (
+  n: number,
+  alpha: number,
+  x: Float32Array,
+  incx: number,
+  y: Float32Array,
+  incy: number,
+) => void
+
 const SGEMM =
   'void cblas_sgemm(int, int, int, int, int, int, float, const float *, int, const float *, int, float, float *, int)'
+const SAXPY = 'void cblas_saxpy(int, float, const float *, int, float *, int)'
 
 let opened: BlasLibrary | undefined
 
@@ -74,12 +87,13 @@ export async function openBlas(): Promise<BlasLibrary> {
 
 function open(file: string, find: (definition: string) => NativeCall): BlasLibrary {
   const sgemm = find(SGEMM) as unknown as Sgemm
+  const saxpy = find(SAXPY) as unknown as Saxpy
   const vendor = vendors.find(v => has(find, v.signature))
   if (vendor === undefined)
     throw new Error('it is none of the libraries whose thread count Saddle knows how to set')
   vendor.useOneThread(find)
   checkProduct(sgemm)
-  return { vendor: vendor.name, version: versionOf(vendor, find), file, sgemm }
+  return { vendor: vendor.name, version: versionOf(vendor, find), file, sgemm, saxpy }
 }
 
 function has(find: (definition: string) => unknown, signature: string): boolean {

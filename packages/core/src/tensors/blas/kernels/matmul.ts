@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { type GemmShape, gemm } from '../gemm.js'
+import type { ProductShape } from '../../algebra.js'
+import { gemm } from '../gemm.js'
 import type { Sgemm } from '../library.js'
 import { areFloats, type BlasKernel, type KernelCall, sizeOf } from './kernel.js'
 
@@ -22,7 +23,7 @@ function product(sgemm: Sgemm, { inputs, attrs, storage }: KernelCall): tf.Tenso
       `Error in matMul: inner shapes (${left.cols}) and (${right.rows}) of Tensors with shapes ${a.shape} and ` +
       `${b.shape} and transposeA=${transposeA} and transposeB=${transposeB} must match.`,
   )
-  const shape: GemmShape = { m: left.rows, n: right.cols, k: left.cols }
+  const shape: ProductShape = { m: left.rows, n: right.cols, k: left.cols }
   const batch = tf.broadcast_util.assertAndGetBroadcastShape(left.batch, right.batch)
   const outShape = [...batch, shape.m, shape.n]
   const out = storage.allocate(sizeOf(outShape))
