@@ -34,7 +34,7 @@ export function drawInputMap(width: number, inputs: number, seed: number): Matri
     f.data[i * inputs + i] = deviation * Math.sqrt(chiSquare(stream, width - i))
     stream.fillNormal(f.data.subarray(i * inputs + i + 1, (i + 1) * inputs), deviation)
   }
-  return f
+  return { ...f, upper: true }
 }
 
 /**
@@ -103,7 +103,7 @@ function orthonormalFactors(a: Matrix): OrthonormalFactors {
   }
   const data = new Float64Array(m * d)
   for (let i = 0; i < m; i++) for (let j = 0; j < d; j++) data[i * d + j] = columns[j]![i]!
-  return { q: { rows: m, cols: d, data }, f }
+  return { q: { rows: m, cols: d, data }, f: { ...f, upper: true } }
 }
 
 /** column ← column − ⟨unit, column⟩ unit; returns ⟨unit, column⟩. */
