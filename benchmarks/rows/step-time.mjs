@@ -9,7 +9,7 @@ import { attack, drawNetwork, drawPoints, INPUTS, loss, set } from '../one-step.
 /**
  * Time of one training step and of its parts, by width, on one thread; and of the same input gradient as a
  * TensorFlow.js user would write it: weights as tensors, `tf.grad` through matMul. For equation (1) the peer holds
- * W⁽¹⁾ (m × m) and A, as the paper writes the network; Saddle holds B = W⁽¹⁾A.
+ * W⁽¹⁾ (m × m) and A, as the paper writes the network; Saddle holds U and F of W⁽¹⁾A = U F.
  */
 const EXAMPLES = 128
 export const CASES = [

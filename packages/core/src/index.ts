@@ -14,7 +14,7 @@ export {
   regretTerms,
   sumOutputComparisons,
 } from './descent/comparison.js'
-export { combineFactors } from './descent/factors.js'
+export { combineFactors, combineInto, type FactorArrays } from './descent/factors.js'
 export {
   checkRegret,
   initialRegret,

@@ -1,9 +1,8 @@
-import * as tf from '@tensorflow/tfjs-core'
-import { SaddleError } from '../errors.js'
+import { assertShape, SaddleError } from '../errors.js'
 import type { GradientFactor, Network, Parameters, TrainedMatrix } from '../networks/network.js'
-import { type Matrix, rowBlocks } from '../tensors/matrix.js'
+import { blockRows, type Matrix, rowBlocks } from '../tensors/matrix.js'
 import { ballScales, type GroupDistance } from './ball.js'
-import { combineFactors } from './factors.js'
+import { combineInto, type FactorArrays } from './factors.js'
 import { compareStep, type ProposalSums, type StepComparison, sumProposals } from './sums.js'
 import { propose, restore, settle } from './update.js'
 
@@ -75,27 +74,32 @@ function proposeAll(
       `Projected step: expected gradient factors of every trained matrix, got none of ${matrix.name}.`,
       { name: matrix.name },
     )
+  const { rows, cols } = matrix.weights
+  const factors = shards.map(({ signal, input }) => {
+    assertShape(`signal of ${matrix.name}`, signal.shape, [rows, input.shape[0]])
+    assertShape(`input of ${matrix.name}`, input.shape, [-1, cols])
+    return { signal: signal.dataSync<'float32'>(), input: input.dataSync<'float32'>() }
+  })
+  const gradient = new Float32Array(blockRows(rows, cols) * cols)
   return sumProposals(
     blocksOf(matrix).map(({ start, stop }) => {
-      const gradient = gradientRows(shards, start, stop)
-      try {
-        return propose(matrix, gradient, start, stop, stepSize, comparator)
-      } finally {
-        gradient.dispose()
-      }
+      const block = gradient.subarray(0, (stop - start) * cols)
+      combineInto(block, cols, rowsOfFactors(factors, cols, start, stop))
+      return propose(matrix, block, start, stop, stepSize, comparator)
     }),
   )
 }
 
-function gradientRows(shards: readonly GradientFactor[], start: number, stop: number): tf.Tensor2D {
-  return tf.tidy(() =>
-    combineFactors(
-      shards.map(({ signal, input }) => ({
-        signal: tf.slice2d(signal, [start, 0], [stop - start, signal.shape[1]]),
-        input,
-      })),
-    ),
-  )
+function rowsOfFactors(
+  factors: readonly FactorArrays[],
+  cols: number,
+  start: number,
+  stop: number,
+): FactorArrays[] {
+  return factors.map(({ signal, input }) => {
+    const count = input.length / cols
+    return { signal: signal.subarray(start * count, stop * count), input }
+  })
 }
 
 function blocksOf({ weights }: TrainedMatrix): { start: number; stop: number }[] {

@@ -1,6 +1,7 @@
 import {
   allocateMatrix,
   combineFactors,
+  combineInto,
   journalLength,
   type Matrix,
   openStream,
@@ -18,6 +19,11 @@ import {
 import * as tf from '@tensorflow/tfjs-core'
 import t from 'tap'
 
+/** Why `blas` can't compute here, if it can't. */
+const missing = await useBackend('blas').then(
+  () => false,
+  (error: Error) => error.message,
+)
 await useBackend('wasm')
 
 const ROWS = 24
@@ -274,6 +280,37 @@ t.test('combineFactors sums shards in the order given, leaving only its result',
     code: 'SHAPE',
   })
 })
+
+for (const [name, skip] of Object.entries({ wasm: false, cpu: false, blas: missing }))
+  t.test(`on ${name} combineInto writes the sum of shards, or adds it`, { skip }, async t => {
+    await useBackend(name)
+    const factors = [3, 5, 1].map((n, s) => ({
+      signal: draw(10 + s, ROWS * n),
+      input: draw(20 + s, n * COLS),
+    }))
+    const sum = new Float64Array(ROWS * COLS)
+    for (const { signal, input } of factors) {
+      const n = input.length / COLS
+      for (let i = 0; i < sum.length; i++)
+        for (let k = 0; k < n; k++)
+          sum[i]! += signal[Math.floor(i / COLS) * n + k]! * input[k * COLS + (i % COLS)]!
+    }
+    const before = tf.memory().numTensors
+    const out = new Float32Array(ROWS * COLS).fill(Number.NaN)
+    combineInto(out, COLS, factors)
+    // Nine products of float32 numbers below 16.
+    const off = (times: number) =>
+      out.reduce((worst, v, i) => Math.max(worst, Math.abs(v - times * sum[i]!)), 0)
+    t.ok(off(1) < 1e-5, `off by ${off(1)}`)
+    combineInto(out, COLS, factors, true)
+    t.ok(off(2) < 2e-5, `off by ${off(2)}`)
+    t.equal(tf.memory().numTensors, before)
+    t.throws(() => combineInto(out, COLS, []), { code: 'RANGE' })
+    t.throws(() => combineInto(out, COLS, [{ ...factors[0]!, input: factors[1]!.input }]), {
+      code: 'SHAPE',
+    })
+    await useBackend('wasm')
+  })
 
 t.test('wrong rows, gradients and comparators are refused before anything is written', async t => {
   const matrix = trainedMatrix()

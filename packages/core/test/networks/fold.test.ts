@@ -59,6 +59,8 @@ t.test('FᵀF of a folded layer has the law of AᵀA, and U_0 F that of W⁽¹�
     meanIs(t, square, 4 / m, `${at}: variance of U_0 F`)
     const [{ f }] = draws as [(typeof draws)[0]]
     t.same([f.rows, f.cols], [Math.min(m, d), d])
+    const { upper } = deepReluNetwork({ inputs: d, width: m }).initialise(1).frozen.input!
+    t.equal(upper === true, m >= d)
     if (m >= d) t.ok(f.data.every((v, i) => i % d >= Math.floor(i / d) || v === 0))
   }
   t.end()
@@ -79,6 +81,8 @@ t.test('foldFrom: U F = W⁽¹⁾A and FᵀF = AᵀA, for columns far from ortho
     const [w, u] = [parameters, folded].map(({ trained }) => dense(trained[0]!.initial))
     // entries of A are about 1 + lean; U and F are rounded once, to 6e-8 of their entries
     const scale = 1 + lean
+    t.equal(folded.frozen.input!.upper, true)
+    t.ok(f.data.every((v, i) => i % d >= Math.floor(i / d) || v === 0))
     t.ok(worstGap(product(u!, f), product(w!, a)) < 1e-6 * scale, `m=${m} d=${d}: U F = W A`)
     const gap = worstGap(transposedProduct(f, f), transposedProduct(a, a))
     t.ok(gap < 1e-6 * scale ** 2, `m=${m} d=${d}: FᵀF = AᵀA, up to ${gap}`)

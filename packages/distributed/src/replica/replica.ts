@@ -7,9 +7,10 @@ import {
   bindNetwork,
 } from '@saddle/attacks'
 import {
-  combineFactors,
+  combineInto,
   compareOutputs,
   type Dataset,
+  type FactorArrays,
   type Follower,
   type GradientFactor,
   type Loss,
@@ -56,6 +57,8 @@ export class Replica {
   /** Passes whose buffers serve every attack of this thread. */
   readonly #follower: Follower
   readonly #attacks = new Map<string, Attack>()
+  /** Room for the gradient of one block of rows. */
+  #scratch = new Float32Array(0)
   readonly #onProgress: (done: number, total: number) => void
 
   constructor(setup: WorkerSetup, onProgress: (done: number, total: number) => void = () => {}) {
@@ -124,10 +127,9 @@ export class Replica {
   /** Rows of Σ_s signal_s · input_s over the window, into the staging buffer. */
   combine(task: CombineTask): null {
     const buffers = this.#setup.workspace.matrices[task.matrix]!
-    scoped(() => {
-      const rows = combineWindow(buffers, task.start, task.stop, task.shards)
-      buffers.staging[0]!.set(rows.dataSync<'float32'>(), task.start * buffers.cols)
-    })
+    const { start, stop } = task
+    const rows = buffers.staging[0]!.subarray(start * buffers.cols, stop * buffers.cols)
+    combineInto(rows, buffers.cols, windowRows(buffers, start, stop, task.shards))
     return null
   }
 
@@ -137,13 +139,19 @@ export class Replica {
     journalOf(buffers, task.start, task.stop).fill(0)
     const matrix = parameters.trained[task.matrix]!
     const other = comparator === null ? undefined : comparator.trained[task.matrix]!.displacement
-    return scoped(() => {
-      const gradient =
-        task.shards !== null
-          ? combineWindow(buffers, task.start, task.stop, task.shards)
-          : buffers.sum!.subarray(task.start * buffers.cols, task.stop * buffers.cols)
-      return propose(matrix, gradient, task.start, task.stop, task.stepSize, other)
-    })
+    const gradient = this.#gradientRows(buffers, task)
+    return propose(matrix, gradient, task.start, task.stop, task.stepSize, other)
+  }
+
+  /** Rows of the batch's gradient; those still in factors in an array that the next call overwrites. */
+  #gradientRows(buffers: GradientBuffers, { start, stop, shards }: ProposeTask): Float32Array {
+    const { cols } = buffers
+    if (shards === null) return buffers.sum!.subarray(start * cols, stop * cols)
+    const length = (stop - start) * cols
+    if (this.#scratch.length < length) this.#scratch = new Float32Array(length)
+    const rows = this.#scratch.subarray(0, length)
+    combineInto(rows, cols, windowRows(buffers, start, stop, shards))
+    return rows
   }
 
   settle(task: SettleTask): null {
@@ -213,41 +221,33 @@ function deliverFactor(buffers: GradientBuffers, factor: GradientFactor, offset:
 /** staging ← signal · input, or staging ← staging + signal · input, block of rows by block of rows. */
 function deliverDense(
   { rows, cols, staging }: GradientBuffers,
-  { signal, input }: GradientFactor,
+  factor: GradientFactor,
   ticket: number,
   isFirst: boolean,
 ): void {
-  const target = staging[ticket]!
+  const signal = factor.signal.dataSync<'float32'>()
+  const input = factor.input.dataSync<'float32'>()
+  const count = input.length / cols
   for (const { start, stop } of rowBlocks(rows, cols)) {
-    const product = scoped(() => {
-      const block = tf.slice2d(signal, [start, 0], [stop - start, signal.shape[1]])
-      return tf.matMul(block, input).dataSync<'float32'>()
-    })
-    const first = start * cols
-    if (isFirst) target.set(product, first)
-    else
-      for (let i = 0; i < product.length; i++) target[first + i] = target[first + i]! + product[i]!
+    const block = { signal: signal.subarray(start * count, stop * count), input }
+    combineInto(staging[ticket]!.subarray(start * cols, stop * cols), cols, [block], !isFirst)
   }
 }
 
-function combineWindow(
+/** Rows start..stop of the window's factors, as views: shard after shard. */
+function windowRows(
   { rows, cols, signals, inputs }: GradientBuffers,
   start: number,
   stop: number,
   shards: readonly WindowShard[],
-): tf.Tensor2D {
-  return combineFactors(
-    shards.map(({ offset, count }) => {
-      const first = offset * rows
-      return {
-        signal: tf.tensor2d(signals!.subarray(first + start * count, first + stop * count), [
-          stop - start,
-          count,
-        ]),
-        input: tf.tensor2d(inputs!.subarray(offset * cols, (offset + count) * cols), [count, cols]),
-      }
-    }),
-  )
+): FactorArrays[] {
+  return shards.map(({ offset, count }) => {
+    const first = offset * rows
+    return {
+      signal: signals!.subarray(first + start * count, first + stop * count),
+      input: inputs!.subarray(offset * cols, (offset + count) * cols),
+    }
+  })
 }
 
 function gather(data: Dataset, examples: Int32Array): { x: tf.Tensor2D; y: tf.Tensor1D } {
