@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import { relu } from '../activations/rectifiers.js'
 import { assertShape } from '../errors.js'
 import type { ArrayAlgebra } from '../tensors/algebra.js'
+import { floatsOf } from '../tensors/arrays.js'
 import { currentBackend } from '../tensors/backends.js'
 import { type Layout, type OpenLayout, openLayout } from './branches.js'
 import { times, timesTransposed } from './first-map.js'
@@ -39,7 +40,7 @@ export function follow(layout: Layout, parameters: Parameters): Follower {
     assertShape('input of the network', x.shape, [-1, (net.input ?? firstOf(net)).cols])
     const position = positions.get(n) ?? new Position(net, algebra, n)
     positions.set(n, position)
-    position.moveTo(x.dataSync<'float32'>())
+    position.moveTo(floatsOf(x))
     return position
   }
   return {
@@ -69,7 +70,7 @@ class Position {
   /** A x, and Σ_b sign_b ∇f_b: [n, cols of W_1]. */
   readonly #lifted: Float32Array
   readonly #sum: Float32Array
-  #x: Float32Array = new Float32Array(0)
+  readonly #x: Float32Array
 
   constructor(net: OpenLayout, algebra: ArrayAlgebra, n: number) {
     this.#examples = n
@@ -79,6 +80,7 @@ class Position {
       ({ layers }) => new BranchFollower(layers, net.output.data, algebra, n),
     )
     const { cols } = firstOf(net)
+    this.#x = new Float32Array(n * (net.input?.cols ?? cols))
     this.#lifted = new Float32Array(net.input === null ? 0 : n * cols)
     this.#sum = new Float32Array(n * cols)
   }
@@ -90,7 +92,7 @@ class Position {
   /** x: [n, inputs]. */
   moveTo(x: Float32Array): void {
     if (this.#passes++ % REFRESH === 0) for (const branch of this.#branches) branch.clear()
-    this.#x = x
+    this.#x.set(x)
     const { input } = this.#net
     if (input !== null) timesTransposed(this.#algebra, input, x, this.#lifted)
     for (const branch of this.#branches) branch.moveTo(this.#first)

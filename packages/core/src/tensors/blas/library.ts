@@ -42,7 +42,7 @@ export type Sgemm = (
 ) => void
 
 /** cblas_saxpy(n, α, x, incx, y, incy): y ← y + α x. */
-export type Saxpy = (
+type Saxpy = (
   n: number,
   alpha: number,
   x: Float32Array,
