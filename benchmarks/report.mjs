@@ -29,11 +29,12 @@ export function printWorkers({ network, workers: [, count], one, all, speedUp })
   )
 }
 
-export function printPeak({ network, missing, flopsPerSecond, peak, share }) {
+export function printPeak({ network, missing, flopsPerSecond, peak, share, plainShare }) {
   if (missing !== undefined) console.log(`  ${network}: ${missing}`)
   else
     console.log(
-      `  ${network}: ${(flopsPerSecond / 1e9).toFixed(1)} of ${(peak / 1e9).toFixed(1)} GFLOP/s, ${(100 * share).toFixed(0)} %`,
+      `  ${network}: ${(flopsPerSecond / 1e9).toFixed(1)} of ${(peak / 1e9).toFixed(1)} GFLOP/s, ${(100 * share).toFixed(0)} %; ` +
+        `as an attack that follows nothing ${(100 * plainShare).toFixed(0)} %`,
     )
 }
 
