@@ -8,10 +8,10 @@ import {
 import {
   accept,
   apply,
+  type Cotangent,
   combineFactors,
   compareOutputs,
   type Dataset,
-  type GradientFactor,
   type Loss,
   lossFrom,
   misclassified,
@@ -21,7 +21,6 @@ import {
   type ProposalSums,
   perturbationSetFrom,
   propose,
-  rowBlocks,
   scoped,
 } from '@saddle/core'
 import * as tf from '@tensorflow/tfjs-core'
@@ -33,10 +32,14 @@ import type {
   EvaluateTask,
   ProposeTask,
   SettleTask,
+  TeamTask,
   WindowShard,
   WorkerSetup,
 } from '../pool/messages.js'
+import { memberPasses } from '../team/member.js'
+import type { ShardPasses } from './passes.js'
 import { shardsOf } from './shards.js'
+import { stopSignal, wholePasses } from './whole.js'
 import type { GradientBuffers } from './workspace.js'
 
 /**
@@ -65,29 +68,12 @@ export class Replica {
 
   /** x'_i = A(W, x_i), then the factors of (1/n) Σ ℓ'_i ∇_W f(W, x'_i) with x'_i held fixed. */
   attack(task: AttackTask): AttackReply {
-    const { train, workspace, comparator } = this.#setup
-    const examples = workspace.order.subarray(task.start, task.stop)
-    return scoped(() => {
-      const { x, y } = gather(train, examples)
-      const found = this.#search(task.attack, x, y, {
-        purpose: 'attack',
-        step: task.step,
-        examples,
-      })
-      const seen = this.#set.embed(found.point)
-      const chunks = shardsOf(examples.length, workspace.chunk)
-      const outputs = tf.concat2d(
-        chunks.map(chunk => this.#gradient(seen, y, chunk, task)),
-        0,
-      )
-      const wrong = misclassified(outputs, y, this.#loss.outputs)
-      const other = comparator === null ? null : this.#network.forward(comparator, seen)
-      return {
-        losses: copyFloats(this.#loss.value(outputs, y)),
-        correct: invert(wrong),
-        comparison: other === null ? null : compareOutputs(this.#loss, outputs, other, y),
-      }
-    })
+    return this.#attackShard(task, wholePasses(this.#network, this.#setup, task))
+  }
+
+  /** The same, together with the other members of a team: the gradient of this member's neurons. */
+  attackTogether(task: TeamTask): AttackReply {
+    return this.#attackShard(task, memberPasses(this.#network, this.#setup, task))
   }
 
   evaluate(task: EvaluateTask): EvaluateReply {
@@ -96,11 +82,9 @@ export class Replica {
     return scoped(() => {
       const { x, y } = gather(data, examples)
       const clean = this.#model.forward(this.#set.embed(x))
-      const found = this.#search(task.attack, x, y, {
-        purpose: `evaluate.${task.part}`,
-        step: 0,
-        examples,
-      })
+      const key = { purpose: `evaluate.${task.part}`, step: 0, examples }
+      const whole = { model: this.#model, signal: stopSignal(this.#setup.stop), reports: true }
+      const found = this.#search(task.attack, x, y, key, whole)
       return {
         cleanLosses: copyFloats(this.#loss.value(clean, y)),
         cleanCorrect: invert(misclassified(clean, y, this.#loss.outputs)),
@@ -141,76 +125,47 @@ export class Replica {
     return null
   }
 
+  #attackShard(task: AttackTask | TeamTask, passes: ShardPasses): AttackReply {
+    const { train, workspace } = this.#setup
+    const examples = workspace.order.subarray(task.start, task.stop)
+    return scoped(() => {
+      const { x, y } = gather(train, examples)
+      const key = { purpose: 'attack', step: task.step, examples }
+      const seen = this.#set.embed(this.#search(task.attack, x, y, key, passes).point)
+      const chunks = shardsOf(examples.length, workspace.chunk).map(({ start, stop }) => {
+        const labels = tf.slice1d(y, start, stop - start)
+        const cotangent = (f: tf.Tensor2D) => tf.div(this.#loss.derivative(f, labels), task.batch)
+        const points = tf.slice2d(seen, [start, 0], [stop - start, seen.shape[1]])
+        return passes.gradient(points, cotangent as Cotangent, start)
+      })
+      const outputs = tf.concat2d(chunks, 0)
+      const wrong = misclassified(outputs, y, this.#loss.outputs)
+      const other = passes.comparator === null ? null : passes.comparator.forward(seen)
+      return {
+        losses: copyFloats(this.#loss.value(outputs, y)),
+        correct: invert(wrong),
+        comparison: other === null ? null : compareOutputs(this.#loss, outputs, other, y),
+      }
+    })
+  }
+
   #search(
     spec: AttackSpec,
     x: tf.Tensor2D,
     y: tf.Tensor1D,
     key: { purpose: string; step: number; examples: Int32Array },
+    { model, signal, reports }: Pick<ShardPasses, 'model' | 'signal' | 'reports'>,
   ) {
     const name = JSON.stringify(spec)
     const attack = this.#attacks.get(name) ?? attackFrom(spec)
     this.#attacks.set(name, attack)
-    const { stop, seed } = this.#setup
-    return attack.run(this.#model, x, y, {
+    return attack.run(model, x, y, {
       set: this.#set,
       loss: this.#loss,
-      key: { seed, ...key },
-      signal: {
-        get aborted() {
-          return Atomics.load(stop, 0) === 1
-        },
-      },
-      onProgress: this.#onProgress,
+      key: { seed: this.#setup.seed, ...key },
+      ...(signal === null ? {} : { signal }),
+      ...(reports ? { onProgress: this.#onProgress } : {}),
     })
-  }
-
-  /** Delivers the gradient of the shard's examples start..stop, and returns their outputs. */
-  #gradient(
-    seen: tf.Tensor2D,
-    y: tf.Tensor1D,
-    { start, stop }: { start: number; stop: number },
-    task: AttackTask,
-  ): tf.Tensor2D {
-    const { parameters, workspace } = this.#setup
-    return tf.tidy(() => {
-      const count = stop - start
-      const x = tf.slice2d(seen, [start, 0], [count, seen.shape[1]])
-      const labels = tf.slice1d(y, start, count)
-      const { outputs, factors } = this.#network.gradientFactors(parameters, x, f =>
-        tf.div(this.#loss.derivative(f, labels), task.batch),
-      )
-      factors.forEach((factor, index) => {
-        const buffers = workspace.matrices[index]!
-        if (buffers.form === 'factors') deliverFactor(buffers, factor, task.offset + start)
-        else deliverDense(buffers, factor, task.staging, start === 0)
-      })
-      return outputs
-    })
-  }
-}
-
-function deliverFactor(buffers: GradientBuffers, factor: GradientFactor, offset: number): void {
-  buffers.signals!.set(factor.signal.dataSync<'float32'>(), offset * buffers.rows)
-  buffers.inputs!.set(factor.input.dataSync<'float32'>(), offset * buffers.cols)
-}
-
-/** staging ← signal · input, or staging ← staging + signal · input, block of rows by block of rows. */
-function deliverDense(
-  { rows, cols, staging }: GradientBuffers,
-  { signal, input }: GradientFactor,
-  ticket: number,
-  isFirst: boolean,
-): void {
-  const target = staging[ticket]!
-  for (const { start, stop } of rowBlocks(rows, cols)) {
-    const product = scoped(() => {
-      const block = tf.slice2d(signal, [start, 0], [stop - start, signal.shape[1]])
-      return tf.matMul(block, input).dataSync<'float32'>()
-    })
-    const first = start * cols
-    if (isFirst) target.set(product, first)
-    else
-      for (let i = 0; i < product.length; i++) target[first + i] = target[first + i]! + product[i]!
   }
 }
 
