@@ -125,7 +125,7 @@ export class WorkerPool implements AsyncDisposable {
     return Promise.race([this.#piscina.run(task), this.#broken])
   }
 
-  /** One attempt of a team, to its end: nobody is left at work when it returns or throws. */
+  /** An attempt of a team, to its end: nobody is left at work when it returns or throws. */
   async #together(team: Team, task: TeamTask): Promise<AttackReply> {
     const threads = () => this.#piscina.threads.length
     const members = Math.max(1, Math.min(threads(), team.slices.length))
@@ -143,7 +143,10 @@ export class WorkerPool implements AsyncDisposable {
     const outcomes = await Promise.allSettled(jobs)
     clearInterval(watch)
     const failures = outcomes.flatMap(o => (o.status === 'rejected' ? [o.reason as unknown] : []))
-    if (failures.length > 0) throw failures.find(e => !isBrokenUp(fromWire(e))) ?? failures[0]
+    const reason = failures.find(error => !isBrokenUp(fromWire(error)))
+    if (reason !== undefined) throw reason
+    // Nobody failed, there were fewer threads than members: those that are left are the team.
+    if (failures.length > 0) return this.#together(team, task)
     return (outcomes[0] as PromiseFulfilledResult<AttackReply>).value
   }
 

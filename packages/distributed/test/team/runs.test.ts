@@ -118,6 +118,21 @@ for (const [config, faultNames] of [
     },
   )
 
+t.test('a member whose thread cannot be replaced leaves its neurons to the others', async t => {
+  const folder = t.testdir({ faults: { 'exit-2': '' } })
+  process.env.SADDLE_TEST_FAULTS = `${folder}/faults`
+  const lost: string[] = []
+  const onEvent = (event: TrainEvent) => {
+    if (event.kind === 'step') writeFileSync(`${folder}/faults/unborn`, '')
+    if (event.kind === 'worker-lost') lost.push(event.reason)
+  }
+  const options = { workers: 3, workerFile: faulty, onEvent }
+  const { weights } = await train(neurons, { out: `${folder}/run`, ...options })
+  const clean = await train(neurons, { out: `${folder}/clean`, workers: 2 })
+  t.equal(weights, clean.weights)
+  t.match(lost.join('; '), /exited with code: 9/)
+})
+
 t.test('a team that always fails ends the run with a clear error', async t => {
   const folder = t.testdir({ faults: { always: '' } })
   process.env.SADDLE_TEST_FAULTS = `${folder}/faults`
