@@ -11,6 +11,7 @@ export function crossCheck(config: Config): Problem[] {
     ...checkSphere(config),
     ...checkAttacks(config),
     ...checkDescent(config),
+    ...checkCompute(config),
     ...checkTestFiles(config),
   ]
 }
@@ -157,6 +158,15 @@ function checkDescent({ data, descent }: Config): Problem[] {
       values,
     ),
   ]
+}
+
+function checkCompute({ network: { depth }, compute: { split } }: Config): Problem[] {
+  return need(
+    split !== 'neurons' || depth === 1,
+    'compute.split',
+    `auto | examples for network.depth: ${depth} (a neuron above the first hidden layer needs all of those below it)`,
+    split,
+  )
 }
 
 /** Test inputs and test labels come together. */

@@ -179,6 +179,12 @@ export const configSchema = z
           .union([z.literal('auto'), positiveInt])
           .default('auto')
           .describe('auto: one a core'),
+        split: z
+          .enum(['auto', 'examples', 'neurons'])
+          .default('auto')
+          .describe(
+            'what workers share out: examples, or neurons (one hidden layer); auto: what sends fewer numbers; decides the last bits of sums',
+          ),
         shard: positiveInt
           .default(128)
           .describe('examples a worker attacks at a time; decides the last bits of sums'),

@@ -57,6 +57,7 @@ export async function carryOut(
       workers: run.workers,
       backend: backend.name,
       passedOver,
+      split: run.split,
       plan: run.workspace.matrices.map(({ name: matrix, form, factorBytes, denseBytes }) => ({
         matrix,
         form,

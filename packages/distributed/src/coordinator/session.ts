@@ -15,11 +15,13 @@ import type { Config } from '../config/schema.js'
 import { defaultWorkers } from '../devices/report.js'
 import { createSlots } from '../devices/slots.js'
 import { describe, WorkerPool } from '../pool/pool.js'
-import { createWorkspace, type Workspace } from '../replica/workspace.js'
+import { createWorkspace, formsOf, type Workspace } from '../replica/workspace.js'
 import type { RunSummary, StepRecord, TrainEvent } from '../run/events.js'
 import { writeJsonAtomic } from '../run/folder.js'
 import { MetricsLog } from '../run/metrics.js'
 import { tensorsOf } from '../run/network.js'
+import { chooseSplit, type Split } from '../team/split.js'
+import { createTeam, type Team } from '../team/team.js'
 import { version } from '../version.js'
 import { evaluatePart } from './evaluate.js'
 import type { Prepared } from './prepare.js'
@@ -40,8 +42,10 @@ interface Progress {
 /** One run at work: its workers, its metrics, and what it remembers from step to step. */
 export class Session {
   readonly workers: number
+  readonly split: Split
   readonly workspace: Workspace
   readonly progress: Progress
+  readonly #team: Team | null
   readonly #dir: string
   readonly #config: Config
   readonly #options: RunOptions
@@ -69,13 +73,22 @@ export class Session {
     const asked = options.workers ?? config.compute.workers
     this.workers = asked === 'auto' ? defaultWorkers() : asked
     const { count } = prepared.data.train
-    const { batch } = config.descent
-    this.workspace = createWorkspace(prepared.parameters, {
+    const { parameters, network } = prepared
+    const { shard, window, split } = config.compute
+    const batch = config.descent.batch === 'full' ? count : Math.min(config.descent.batch, count)
+    const choice = { asked: split, attack: config.attack, batch, shard }
+    this.split = chooseSplit(network.spec, formsOf(parameters, batch), choice)
+    const asTeam = this.split.by === 'neurons'
+    const { inputs, outputs } = network.spec
+    this.#team = asTeam
+      ? createTeam(parameters, { examples: Math.min(shard, batch), inputs, outputs })
+      : null
+    this.workspace = createWorkspace(parameters, {
       examples: count,
-      batch: batch === 'full' ? count : Math.min(batch, count),
-      shard: config.compute.shard,
-      windowBytes: config.compute.window,
-      inFlight: this.workers + 1,
+      batch,
+      shard,
+      windowBytes: window,
+      inFlight: asTeam ? Number(batch > shard) : this.workers + 1,
     })
     const { checkpoint } = prepared
     this.progress = {
@@ -127,6 +140,7 @@ export class Session {
         train: data.train,
         test: data.test,
         workspace: this.workspace,
+        team: this.#team,
       },
       {
         workers: this.workers,
@@ -151,6 +165,7 @@ export class Session {
       network,
       parameters,
       workspace: this.workspace,
+      team: this.#team,
       seed,
       examples: data.train.count,
       batch: descent.batch,

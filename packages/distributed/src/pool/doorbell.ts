@@ -48,6 +48,8 @@ function dispatch(replica: Replica, task: Task): unknown {
   switch (task.kind) {
     case 'attack':
       return replica.attack(task)
+    case 'team':
+      return replica.attackTogether(task)
     case 'evaluate':
       return replica.evaluate(task)
     case 'combine':
