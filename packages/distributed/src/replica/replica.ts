@@ -15,6 +15,7 @@ import {
   type GradientFactor,
   type Loss,
   lossFrom,
+  matricesChanged,
   misclassified,
   type Network,
   networkFrom,
@@ -80,6 +81,7 @@ export class Replica {
     return scoped(() => {
       const { x, y } = gather(train, examples)
       this.#follower.forget()
+      matricesChanged()
       const { point } = this.#attack(task.attack).search(
         this.#model,
         x,
@@ -108,6 +110,7 @@ export class Replica {
     return scoped(() => {
       const { x, y } = gather(data, examples)
       this.#follower.forget()
+      matricesChanged()
       const clean = this.#model.forward(this.#set.embed(x))
       const found = this.#attack(task.attack).run(
         this.#model,

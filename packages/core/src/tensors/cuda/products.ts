@@ -1,0 +1,94 @@
+import type { Operand, ProductShape } from '../algebra.js'
+import type { Device } from './device.js'
+import { callFailed, cublasStatusName } from './status.js'
+
+/** float32: every product of float32 numbers rounded as such. tf32: operands rounded to 10 bits of mantissa first. */
+export type Precision = 'float32' | 'tf32'
+
+/** cublasMath_t: CUBLAS_DEFAULT_MATH computes float32 in float32; CUBLAS_TF32_TENSOR_OP_MATH. */
+const MATH_MODE: Readonly<Record<Precision, number>> = { float32: 0, tf32: 3 }
+/** cublasOperation_t. */
+const OPERATION = { plain: 0, transposed: 1 }
+
+/** An operand on the device: numbers from one matrix of the batch to the next (0 to take one for all). */
+export interface DeviceOperand extends Omit<Operand, 'data' | 'stride'> {
+  readonly address: number
+  readonly step: number
+}
+
+/** Products by cuBLAS on the device's stream. */
+export class Products {
+  readonly #device: Device
+  readonly #handle: bigint
+  readonly version: string
+  #precision: Precision = 'float32'
+  readonly #one = Float32Array.of(1)
+  readonly #zero = Float32Array.of(0)
+
+  constructor(device: Device) {
+    this.#device = device
+    const { cublas } = device.cuda
+    const out = new BigUint64Array(1)
+    this.#check('cublasCreate', cublas.cublasCreate(out))
+    this.#handle = out[0]!
+    this.#check('cublasSetStream', cublas.cublasSetStream(this.#handle, device.stream))
+    const version = new Int32Array(1)
+    this.#check('cublasGetVersion', cublas.cublasGetVersion(this.#handle, version))
+    this.version = String(version[0])
+    this.precision = 'float32'
+  }
+
+  get precision(): Precision {
+    return this.#precision
+  }
+
+  set precision(precision: Precision) {
+    const { cublas } = this.#device.cuda
+    const status = cublas.cublasSetMathMode(this.#handle, MATH_MODE[precision])
+    this.#check('cublasSetMathMode', status)
+    this.#precision = precision
+  }
+
+  /**
+   * C_i ← op(A_i) op(B_i) for i < batch, all row-major. cuBLAS has columns where we have rows: it is given
+   * C_iᵀ = op(B_i)ᵀ op(A_i)ᵀ, which needs no copy.
+   */
+  multiply(
+    { m, n, k }: ProductShape,
+    batch: number,
+    a: DeviceOperand,
+    b: DeviceOperand,
+    c: number,
+  ): void {
+    const status = this.#device.cuda.cublas.cublasSgemmStridedBatched(
+      this.#handle,
+      b.transposed ? OPERATION.transposed : OPERATION.plain,
+      a.transposed ? OPERATION.transposed : OPERATION.plain,
+      n,
+      m,
+      k,
+      this.#one,
+      b.address,
+      b.transposed ? k : n,
+      b.step,
+      a.address,
+      a.transposed ? m : k,
+      a.step,
+      this.#zero,
+      c,
+      n,
+      m * n,
+      batch,
+    )
+    this.#check('cublasSgemmStridedBatched', status)
+  }
+
+  close(): void {
+    this.#check('cublasDestroy', this.#device.cuda.cublas.cublasDestroy(this.#handle))
+  }
+
+  #check(call: string, status: number): void {
+    if (status === 0) return
+    throw callFailed(this.#device.failed(call, status, cublasStatusName(status)))
+  }
+}
