@@ -28,7 +28,7 @@ export function float(value: number): Argument {
 
 /**
  * The walk over `lengths` with the fewest dimensions: those of length 1 left out, neighbours joined where both strides
- * allow. Null where more than eight are left.
+ * allow. Null where more than eight are left, or where there is more than the 32 bits of a place can count.
  */
 export function walk(
   lengths: readonly number[],
@@ -56,7 +56,9 @@ export function walk(
     joined.a.push(a[d]!)
     joined.b.push(b[d]!)
   })
-  return joined.lengths.length > MAX_RANK ? null : joined
+  const size = lengths.reduce((product, length) => product * length, 1)
+  const isTooLong = joined.lengths.length > 1 && size >= 2 ** 32
+  return joined.lengths.length > MAX_RANK || isTooLong ? null : joined
 }
 
 /** Row-major strides of a shape. */

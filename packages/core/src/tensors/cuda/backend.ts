@@ -29,11 +29,7 @@ const KERNELS: readonly CudaKernel[] = [
 /** Names of the kernels that compute on the device. */
 export const cudaKernelNames: readonly string[] = KERNELS.map(({ name }) => name)
 
-let open: {
-  readonly ordinal: number
-  readonly storage: CudaStorage
-  readonly found: string
-} | null = null
+let open: { readonly ordinal: number; readonly found: string } | null = null
 
 /**
  * The TensorFlow.js backend `cuda` on one device: its tensors live in the device's memory. Another ordinal than the
@@ -50,10 +46,14 @@ export async function registerCuda(
   if (open !== null && open.ordinal !== ordinal) closeCuda()
   if (open === null) {
     await import('@tensorflow/tfjs-backend-cpu')
-    const runtime = new Runtime(cuda, ordinal)
-    const storage = new CudaStorage(runtime)
-    open = { ordinal, storage, found: runtime.describe() }
-    tf.registerBackend('cuda', () => storage, 0)
+    let first: Runtime | null = new Runtime(cuda, ordinal)
+    open = { ordinal, found: first.describe() }
+    // TensorFlow.js makes the backend anew after a reset of its engine, which disposes of it.
+    tf.registerBackend('cuda', () => {
+      const runtime = first ?? new Runtime(cuda, ordinal)
+      first = null
+      return new CudaStorage(runtime)
+    })
     registerKernels()
     process.once('exit', closeCuda)
   }
@@ -74,8 +74,9 @@ export function closeCuda(): void {
  * figure that is reported. Other backends than `cuda` compute as always.
  */
 export function withPrecision<T>(precision: Precision, work: () => T): T {
-  if (open === null) return work()
-  const { products } = open.storage.runtime
+  const storage = tf.backend()
+  if (!(storage instanceof CudaStorage)) return work()
+  const { products } = storage.runtime
   const before = products.precision
   products.precision = precision
   try {
@@ -122,7 +123,10 @@ const warned = new Set<string>()
 function onHost(name: string, kernelFunc: tf.KernelFunc): tf.KernelFunc {
   return call => {
     const storage = call.backend as CudaStorage
-    const inputs = Object.values(call.inputs).filter(input => input !== undefined && input !== null)
+    // A kernel may take lists of tensors, and leave some out.
+    const inputs = Object.values(call.inputs)
+      .flat()
+      .filter(input => input !== undefined && input !== null)
     if (!warned.has(name) && inputs.some(input => storage.isOnlyOnDevice(input))) {
       warned.add(name)
       process.emitWarning(

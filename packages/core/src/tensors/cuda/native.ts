@@ -104,7 +104,7 @@ export interface Cuda {
   allocateNative(bytes: number): NativeBuffer
 }
 
-type Koffi = (typeof import('koffi'))['default']
+type Koffi = typeof import('koffi')['default']
 type Library = ReturnType<Koffi['load']>
 
 let opened: Cuda | undefined

@@ -4,7 +4,7 @@ import { programOf } from '../program.js'
 import type { CudaStorage } from '../storage.js'
 import { areAll, type CudaKernel, type KernelCall } from './kernel.js'
 
-/** float32 to float32; p and q are the kernel's attributes, NaN stays NaN. */
+/** float32 to float32; p and q are the kernel's attributes. NaN stays NaN, but its sign is 0. */
 const FLOATS: Readonly<Record<string, string>> = {
   [tf.Abs]: 'fabsf(x)',
   [tf.Acos]: 'acosf(x)',
@@ -32,14 +32,14 @@ const FLOATS: Readonly<Record<string, string>> = {
   [tf.Round]: 'rintf(x)',
   [tf.Rsqrt]: '1.0f / sqrtf(x)',
   [tf.Sigmoid]: '1.0f / (1.0f + expf(-x))',
-  [tf.Sign]: 'x != x ? x : (x > 0.0f ? 1.0f : (x < 0.0f ? -1.0f : 0.0f))',
+  [tf.Sign]: 'x > 0.0f ? 1.0f : (x < 0.0f ? -1.0f : 0.0f)',
   [tf.Sin]: 'sinf(x)',
   [tf.Sinh]: 'sinhf(x)',
   [tf.Softplus]: 'fmaxf(x, 0.0f) + log1pf(expf(-fabsf(x)))',
   [tf.Sqrt]: 'sqrtf(x)',
   [tf.Square]: 'x * x',
   [tf.Step]: 'x != x ? x : (x > 0.0f ? 1.0f : p)',
-  [tf.Tan]: 'tanf(x)',
+  [tf.Tan]: 'tan((double)x)',
   [tf.Tanh]: 'tanhf(x)',
 }
 

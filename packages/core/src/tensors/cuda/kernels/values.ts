@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { address, float, integer } from '../arguments.js'
+import { address, integer } from '../arguments.js'
 import { FILL } from '../fill.js'
 import { programOf } from '../program.js'
 import { bytesPerElement, type CudaStorage, type DeviceType, isDeviceType } from '../storage.js'
@@ -29,8 +29,8 @@ const VALUES = programOf('values', [
   ...casts,
   ...selects,
   `
-extern "C" __global__ void one_hot(i64 n, const int *places, float *out, i64 depth, float on, float off) {
-  EACH(i, n) out[i] = places[i / depth] == i % depth ? on : off;
+extern "C" __global__ void one_hot(i64 n, const int *places, u32 *out, i64 depth, i64 on, i64 off) {
+  EACH(i, n) out[i] = (u32)(places[i / depth] == i % depth ? on : off);
 }
 
 /* x: [outer, length, inner], places: [count]; out: [outer, count, inner]. */
@@ -106,27 +106,31 @@ export function filled(
   value: number,
 ): tf.TensorInfo {
   const out = storage.output(shape, dtype)
-  const bits =
-    dtype === 'float32' ? new Int32Array(Float32Array.of(value).buffer)[0]! : Math.trunc(value)
   storage.runtime.launch(FILL, `fill_${bytesPerElement(dtype)}`, sizeOf(shape), [
     address(storage.deviceAddress(out)),
-    integer(bits),
+    integer(bitsOf(value, dtype)),
   ])
   return out
+}
+
+/** The bits of a number of this type. */
+function bitsOf(value: number, dtype: DeviceType): number {
+  if (dtype !== 'float32') return Math.trunc(value)
+  return new Int32Array(Float32Array.of(value).buffer)[0]!
 }
 
 function oneHot({ inputs, attrs, storage }: KernelCall): tf.TensorInfo | null {
   const { indices } = inputs as { indices: tf.TensorInfo }
   const { dtype, depth, onValue, offValue } = attrs as Record<string, number> & { dtype: string }
-  if (indices.dtype !== 'int32' || dtype !== 'float32') return null
+  if (indices.dtype !== 'int32' || (dtype !== 'float32' && dtype !== 'int32')) return null
   const from = storage.deviceAddress(indices)
-  const out = storage.output([...indices.shape, depth!], 'float32')
+  const out = storage.output([...indices.shape, depth!], dtype)
   storage.runtime.launch(VALUES, 'one_hot', sizeOf(out.shape), [
     address(from),
     address(storage.deviceAddress(out)),
     integer(depth!),
-    float(onValue!),
-    float(offValue!),
+    integer(bitsOf(onValue!, dtype)),
+    integer(bitsOf(offValue!, dtype)),
   ])
   return out
 }
