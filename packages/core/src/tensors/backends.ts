@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { SaddleError } from '../errors.js'
 import type { ArrayAlgebra } from './algebra.js'
+import type { RegisteredCuda } from './cuda/backend.js'
 
 /** What computes in this thread. One entry a backend; the registry is the only place that knows their names. */
 export interface Backend {
@@ -29,6 +30,8 @@ export interface Backend {
   load(ordinal?: number): Promise<void>
   /** The devices that it sees, once it has loaded, where it has devices of its own to choose from. */
   devices?(): readonly DeviceInfo[]
+  /** Gives back what a worker thread that has ended held on devices, once this thread has loaded the backend. */
+  reclaim?(threadId: number): void
   /** What it computes with, once it has loaded: for people, where that is not the same on every machine. */
   found?(): string | null
 }
@@ -111,7 +114,7 @@ function requireBackend(name: string): Backend {
   throw new SaddleError('BACKEND', `Unknown backend "${name}"; expected one of ${known}.`, { name })
 }
 
-let cuda: { readonly found: string; readonly devices: readonly DeviceInfo[] } | null = null
+let cuda: RegisteredCuda | null = null
 
 registerBackend({
   name: 'cuda',
@@ -130,6 +133,7 @@ registerBackend({
   },
   found: () => cuda?.found ?? null,
   devices: () => cuda?.devices ?? [],
+  reclaim: threadId => cuda?.reclaim(threadId),
 })
 
 let blas: { readonly found: string; readonly algebra: ArrayAlgebra } | null = null

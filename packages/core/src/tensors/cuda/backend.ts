@@ -12,6 +12,7 @@ import { unaryKernels } from './kernels/unary.js'
 import { valueKernels } from './kernels/values.js'
 import { openCuda } from './native.js'
 import type { Precision } from './products.js'
+import { reclaimThread } from './reclaim.js'
 import { Runtime } from './runtime.js'
 import { CudaStorage, isDeviceType } from './storage.js'
 
@@ -29,6 +30,15 @@ const KERNELS: readonly CudaKernel[] = [
 /** Names of the kernels that compute on the device. */
 export const cudaKernelNames: readonly string[] = KERNELS.map(({ name }) => name)
 
+/** What is known once the backend is registered. */
+export interface RegisteredCuda {
+  readonly devices: readonly DeviceInfo[]
+  /** The device that computes, for people. */
+  readonly found: string
+  /** Gives back what a thread of this process that has ended held on any device. */
+  reclaim(threadId: number): void
+}
+
 let open: { readonly ordinal: number; readonly found: string } | null = null
 
 /**
@@ -38,9 +48,7 @@ let open: { readonly ordinal: number; readonly found: string } | null = null
  * @returns the devices there are, and a description of the one that computes.
  * @throws SaddleError BACKEND if a library is missing, there is no such device, or a call fails.
  */
-export async function registerCuda(
-  ordinal = 0,
-): Promise<{ readonly found: string; readonly devices: readonly DeviceInfo[] }> {
+export async function registerCuda(ordinal = 0): Promise<RegisteredCuda> {
   const cuda = await openCuda()
   const devices = listCudaDevices(cuda)
   if (open !== null && open.ordinal !== ordinal) closeCuda()
@@ -57,7 +65,7 @@ export async function registerCuda(
     registerKernels()
     process.once('exit', closeCuda)
   }
-  return { found: open.found, devices }
+  return { found: open.found, devices, reclaim: threadId => reclaimThread(cuda, threadId) }
 }
 
 /** Gives all memory back to the device, and its context. What computes in this thread must be chosen anew. */

@@ -1,5 +1,6 @@
 import { SaddleError } from '../../errors.js'
 import { type CudaDeviceInfo, checkDriver, listCudaDevices } from './devices.js'
+import { type HeldKind, noteGiven, noteHeld } from './ledger.js'
 import type { Address, Cuda, DriverCalls, HostArray } from './native.js'
 import { callFailed, type DeviceMemoryState, type FailedCall } from './status.js'
 
@@ -34,9 +35,11 @@ export class Device {
     const driver = this.#driver
     const out = this.#address
     this.check('cuDevicePrimaryCtxRetain', driver.cuDevicePrimaryCtxRetain(out, info.handle))
+    this.hold('context', info.handle)
     this.check('cuCtxSetCurrent', driver.cuCtxSetCurrent(out[0]!))
     this.check('cuStreamCreate', driver.cuStreamCreate(out, NON_BLOCKING))
     this.stream = Number(out[0])
+    this.hold('stream', this.stream)
   }
 
   /** Throws BACKEND with the memory state unless `status` says that `call` succeeded. */
@@ -63,10 +66,12 @@ export class Device {
     const status = inOrder
       ? ordered.cuMemAllocAsync(out, bytes, this.stream)
       : this.#driver.cuMemAlloc(out, bytes)
+    if (status === 0) this.hold('memory', Number(out[0]))
     return { address: Number(out[0]), status, call: inOrder ? 'cuMemAllocAsync' : 'cuMemAlloc' }
   }
 
   free(address: Address): void {
+    this.given('memory', address)
     const { ordered } = this.cuda
     if (ordered !== null && this.info.hasPools)
       this.check('cuMemFreeAsync', ordered.cuMemFreeAsync(address, this.stream))
@@ -92,9 +97,20 @@ export class Device {
     this.check('cuStreamSynchronize', this.#driver.cuStreamSynchronize(this.stream))
   }
 
+  /** Notes that this thread holds something on the device, or has given it back. */
+  hold(kind: HeldKind, value: number): void {
+    noteHeld({ kind, device: this.info.handle, value })
+  }
+
+  given(kind: HeldKind, value: number): void {
+    noteGiven({ kind, device: this.info.handle, value })
+  }
+
   close(): void {
     const driver = this.#driver
+    this.given('stream', this.stream)
     checkDriver(driver, 'cuStreamDestroy', driver.cuStreamDestroy(this.stream))
+    this.given('context', this.info.handle)
     const status = driver.cuDevicePrimaryCtxRelease(this.info.handle)
     checkDriver(driver, 'cuDevicePrimaryCtxRelease', status)
   }

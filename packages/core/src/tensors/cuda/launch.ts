@@ -54,20 +54,28 @@ export class Launcher {
 
   close(): void {
     const { driver } = this.#device.cuda
-    for (const module of this.#modules.values())
+    for (const module of this.#modules.values()) {
+      this.#device.given('module', module)
       this.#device.check('cuModuleUnload', driver.cuModuleUnload(module))
+    }
     this.#modules.clear()
     this.#functions.clear()
   }
 
   #find(program: Program, kernel: string): number {
-    const module = this.#modules.get(program) ?? this.#compiler.load(program.name, program.source)
-    this.#modules.set(program, module)
+    const module = this.#modules.get(program) ?? this.#load(program)
     const out = new BigUint64Array(1)
     const status = this.#device.cuda.driver.cuModuleGetFunction(out, module, kernel)
     this.#device.check(`cuModuleGetFunction(${kernel})`, status)
     this.#functions.set(kernel, Number(out[0]))
     return Number(out[0])
+  }
+
+  #load(program: Program): number {
+    const module = this.#compiler.load(program.name, program.source)
+    this.#modules.set(program, module)
+    this.#device.hold('module', module)
+    return module
   }
 
   #pack(args: readonly Argument[]): void {

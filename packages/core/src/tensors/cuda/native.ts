@@ -24,6 +24,7 @@ const DRIVER = {
   cuDeviceGetAttribute: 'int cuDeviceGetAttribute(int *, int, int)',
   cuDevicePrimaryCtxRetain: 'int cuDevicePrimaryCtxRetain(uint64_t *, int)',
   cuDevicePrimaryCtxRelease: 'int cuDevicePrimaryCtxRelease_v2(int)',
+  cuCtxGetCurrent: 'int cuCtxGetCurrent(uint64_t *)',
   cuCtxSetCurrent: 'int cuCtxSetCurrent(uint64_t)',
   cuMemGetInfo: 'int cuMemGetInfo_v2(uint64_t *, uint64_t *)',
   cuMemAlloc: 'int cuMemAlloc_v2(uint64_t *, uint64_t)',

@@ -31,6 +31,7 @@ export class Products {
     const out = new BigUint64Array(1)
     this.#check('cublasCreate', cublas.cublasCreate(out))
     this.#handle = out[0]!
+    device.hold('product', Number(this.#handle))
     this.#check('cublasSetStream', cublas.cublasSetStream(this.#handle, device.stream))
     const version = new Int32Array(1)
     this.#check('cublasGetVersion', cublas.cublasGetVersion(this.#handle, version))
@@ -84,6 +85,7 @@ export class Products {
   }
 
   close(): void {
+    this.#device.given('product', Number(this.#handle))
     this.#check('cublasDestroy', this.#device.cuda.cublas.cublasDestroy(this.#handle))
   }
 

@@ -246,6 +246,7 @@ int cuDevicePrimaryCtxRelease_v2(int device) {
   }
   return 0;
 }
+int cuCtxGetCurrent(uint64_t *context) { *context = current + 1; return 0; }
 int cuCtxSetCurrent(uint64_t context) { current = (int)context - 1; return 0; }
 int cuMemGetInfo_v2(uint64_t *free, uint64_t *total) {
   if (current < 0) return invalidContext;
