@@ -4,7 +4,7 @@ import type { Device } from './device.js'
 import type { NvrtcCalls } from './native.js'
 
 /** What NVRTC is asked to compile for. */
-export interface Target {
+interface Target {
   /** `sm_90`: machine code for this device; `compute_90`: PTX, which the driver translates. */
   readonly architecture: string
   readonly form: 'cubin' | 'ptx'
@@ -16,7 +16,7 @@ export interface Target {
  *
  * @throws SaddleError BACKEND if the device is older than all that the compiler knows.
  */
-export function targetFor(capability: number, supported: readonly number[]): Target {
+function targetFor(capability: number, supported: readonly number[]): Target {
   if (supported.includes(capability)) return { architecture: `sm_${capability}`, form: 'cubin' }
   const older = supported.filter(known => known < capability)
   if (older.length === 0)

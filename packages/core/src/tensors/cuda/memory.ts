@@ -17,7 +17,7 @@ const SMALLEST = 512
  * The size class of `bytes`: 8 classes to an octave, so that an eighth is wasted at most, and a training step, whose
  * tensors have the same sizes every time, finds each of them again.
  */
-export function sizeClass(bytes: number): number {
+function sizeClass(bytes: number): number {
   const needed = Math.max(bytes, SMALLEST)
   const step = Math.max(SMALLEST, 2 ** (Math.floor(Math.log2(needed)) - 3))
   return Math.ceil(needed / step) * step

@@ -77,7 +77,7 @@ export type DriverCalls = Record<keyof typeof DRIVER, Call> & {
   readonly errorName: (status: number) => string
 }
 type OrderedCalls = Record<keyof typeof ORDERED, Call>
-export type CublasCalls = Record<keyof typeof CUBLAS, Call>
+type CublasCalls = Record<keyof typeof CUBLAS, Call>
 /** nvrtcCompileProgram takes its options as an array of strings. */
 export type NvrtcCalls = Record<Exclude<keyof typeof NVRTC, 'nvrtcCompileProgram'>, Call> & {
   readonly nvrtcCompileProgram: (
@@ -89,7 +89,7 @@ export type NvrtcCalls = Record<Exclude<keyof typeof NVRTC, 'nvrtcCompileProgram
 }
 
 /** Native memory of this thread whose address native code is told. */
-export interface NativeBuffer {
+interface NativeBuffer {
   readonly address: bigint
   readonly view: DataView
 }
