@@ -63,7 +63,7 @@ export async function registerCuda(ordinal = 0): Promise<RegisteredCuda> {
       return new CudaStorage(runtime)
     })
     registerKernels()
-    process.once('exit', closeCuda)
+    process.once('exit', closeAtExit)
   }
   return { found: open.found, devices, reclaim: threadId => reclaimThread(cuda, threadId) }
 }
@@ -72,9 +72,16 @@ export async function registerCuda(ordinal = 0): Promise<RegisteredCuda> {
 export function closeCuda(): void {
   if (open === null) return
   open = null
-  process.off('exit', closeCuda)
+  process.off('exit', closeAtExit)
   matricesChanged()
   tf.removeBackend('cuda')
+}
+
+/** At the end of the thread there is nobody left to tell of a context that a kernel has broken. */
+function closeAtExit(): void {
+  try {
+    closeCuda()
+  } catch {}
 }
 
 /**

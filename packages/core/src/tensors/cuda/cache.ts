@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { threadId } from 'node:worker_threads'
@@ -8,8 +8,6 @@ import { threadId } from 'node:worker_threads'
 export interface ProgramCache {
   read(key: string): Uint8Array | null
   write(key: string, program: Uint8Array): void
-  /** Forgets a program that the driver refuses. */
-  remove(key: string): void
 }
 
 /** One name for source text, architecture and compiler. */
@@ -21,19 +19,31 @@ export function programKey(parts: readonly string[]): string {
 export function diskCache(folder = cacheFolder()): ProgramCache {
   const fileOf = (key: string) => join(folder, `${key}.bin`)
   return {
-    read: key => attempt(() => readFileSync(fileOf(key))),
+    read: key => attempt(() => unsealed(readFileSync(fileOf(key)))),
     write(key, program) {
       attempt(() => {
         const file = fileOf(key)
         // Threads and processes may compile the same program at once: each moves a whole file into place.
         const own = `${file}.${process.pid}.${threadId}`
         mkdirSync(dirname(file), { recursive: true })
-        writeFileSync(own, program)
+        writeFileSync(own, sealed(program))
         renameSync(own, file)
       })
     },
-    remove: key => attempt(() => rmSync(fileOf(key))),
   }
+}
+
+const DIGEST_BYTES = 32
+const digest = (program: Uint8Array) => createHash('sha256').update(program).digest()
+
+/** The driver is told where a program begins and not where it ends: what was damaged must not get there. */
+function sealed(program: Uint8Array): Uint8Array {
+  return Buffer.concat([digest(program), program])
+}
+
+function unsealed(file: Buffer): Uint8Array | null {
+  const program = file.subarray(DIGEST_BYTES)
+  return digest(program).equals(file.subarray(0, DIGEST_BYTES)) ? program : null
 }
 
 function cacheFolder(): string {

@@ -60,23 +60,16 @@ export class Compiler {
   load(name: string, source: string): number {
     const { architecture } = this.#target
     const key = programKey([source, architecture, this.#version, this.#device.cuda.files.nvrtc])
-    const known = this.#cache.read(key)
-    if (known !== null) {
-      const { status, module } = this.#tryLoad(known)
-      if (status === 0) return module
-      this.#cache.remove(key)
-    }
-    const program = this.#compile(name, source)
-    this.#cache.write(key, program)
-    const { status, module } = this.#tryLoad(program)
-    this.#device.check('cuModuleLoadData', status)
-    return module
+    const program = this.#cache.read(key) ?? this.#compiled(name, source, key)
+    const out = new BigUint64Array(1)
+    this.#device.check('cuModuleLoadData', this.#device.cuda.driver.cuModuleLoadData(out, program))
+    return Number(out[0])
   }
 
-  #tryLoad(program: Uint8Array): { status: number; module: number } {
-    const out = new BigUint64Array(1)
-    const status = this.#device.cuda.driver.cuModuleLoadData(out, program)
-    return { status, module: Number(out[0]) }
+  #compiled(name: string, source: string, key: string): Uint8Array {
+    const program = this.#compile(name, source)
+    this.#cache.write(key, program)
+    return program
   }
 
   #compile(name: string, source: string): Uint8Array {
@@ -86,7 +79,7 @@ export class Compiler {
     this.#check('nvrtcCreateProgram', created)
     try {
       const program = handle[0]!
-      const options = [`--gpu-architecture=${this.#target.architecture}`, '--std=c++14']
+      const options = [`--gpu-architecture=${this.#target.architecture}`]
       const status = nvrtc.nvrtcCompileProgram(program, options.length, options)
       if (status !== 0) this.#check(`nvrtcCompileProgram(${name}.cu)`, status, this.#log(program))
       return this.#result(program)

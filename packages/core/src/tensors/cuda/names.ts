@@ -26,18 +26,19 @@ const FOLDERS: Record<'linux' | 'win32', readonly string[]> = {
 }
 
 /**
- * Files to try for a library, in order: by name, as the loader finds them, then in a toolkit's usual folder. The
- * environment variable SADDLE_CUDA_LIBRARIES names folders (as PATH does) that are looked in instead.
+ * Files to try for a library, in order: by name, as the loader finds them, then in a toolkit's usual folder. Where the
+ * environment variable SADDLE_CUDA_LIBRARIES names folders (as PATH does), those are looked in first, and for cuBLAS and
+ * NVRTC nowhere else: the driver's library is the system's.
  */
 export function candidateFiles(
   library: LibraryName,
-  folders: string | undefined,
+  named: string | undefined,
   platform: NodeJS.Platform,
 ): readonly string[] {
   const system = platform === 'win32' ? 'win32' : 'linux'
-  const places =
-    folders === undefined || folders === '' ? FOLDERS[system] : folders.split(delimiter)
-  return places.flatMap(folder =>
+  const folders = named === undefined || named === '' ? [] : named.split(delimiter)
+  const usual = folders.length === 0 || library === 'cuda' ? FOLDERS[system] : []
+  return [...folders, ...usual].flatMap(folder =>
     FILES[system][library].map(file => (folder === '' ? file : join(folder, file))),
   )
 }

@@ -53,6 +53,8 @@ const CUBLAS = {
   cublasSetStream: 'int cublasSetStream_v2(uint64_t, uint64_t)',
   cublasSetMathMode: 'int cublasSetMathMode(uint64_t, int)',
   cublasGetVersion: 'int cublasGetVersion_v2(uint64_t, int *)',
+  cublasSgemm:
+    'int cublasSgemm_v2(uint64_t, int, int, int, int, int, const float *, uint64_t, int, uint64_t, int, const float *, uint64_t, int)',
   cublasSgemmStridedBatched:
     'int cublasSgemmStridedBatched(uint64_t, int, int, int, int, int, const float *, uint64_t, int, int64_t, uint64_t, int, int64_t, const float *, uint64_t, int, int64_t, int)',
 } as const

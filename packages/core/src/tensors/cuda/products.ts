@@ -10,6 +10,10 @@ const MATH_MODE: Readonly<Record<Precision, number>> = { float32: 0, tf32: 3 }
 /** cublasOperation_t. */
 const OPERATION = { plain: 0, transposed: 1 }
 
+function operation({ transposed }: DeviceOperand): number {
+  return transposed ? OPERATION.transposed : OPERATION.plain
+}
+
 /** An operand on the device: numbers from one matrix of the batch to the next (0 to take one for all). */
 export interface DeviceOperand extends Omit<Operand, 'data' | 'stride'> {
   readonly address: number
@@ -61,21 +65,38 @@ export class Products {
     b: DeviceOperand,
     c: number,
   ): void {
-    const status = this.#device.cuda.cublas.cublasSgemmStridedBatched(
-      this.#handle,
-      b.transposed ? OPERATION.transposed : OPERATION.plain,
-      a.transposed ? OPERATION.transposed : OPERATION.plain,
-      n,
-      m,
-      k,
-      this.#one,
+    const { cublas } = this.#device.cuda
+    const how = [operation(b), operation(a), n, m, k] as const
+    const [ldb, lda] = [b.transposed ? k : n, a.transposed ? m : k]
+    const [one, zero] = [this.#one, this.#zero]
+    const handle = this.#handle
+    if (batch === 1) {
+      const status = cublas.cublasSgemm(
+        handle,
+        ...how,
+        one,
+        b.address,
+        ldb,
+        a.address,
+        lda,
+        zero,
+        c,
+        n,
+      )
+      this.#check('cublasSgemm', status)
+      return
+    }
+    const status = cublas.cublasSgemmStridedBatched(
+      handle,
+      ...how,
+      one,
       b.address,
-      b.transposed ? k : n,
+      ldb,
       b.step,
       a.address,
-      a.transposed ? m : k,
+      lda,
       a.step,
-      this.#zero,
+      zero,
       c,
       n,
       m * n,

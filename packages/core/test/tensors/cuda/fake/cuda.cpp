@@ -346,10 +346,9 @@ int cublasSetStream_v2(uint64_t, uint64_t) { return 0; }
 int cublasSetMathMode(uint64_t handle, int mode) { reinterpret_cast<Handle *>(handle)->mode = mode; return 0; }
 int cublasGetVersion_v2(uint64_t, int *version) { *version = 120400; return 0; }
 #ifndef WITHOUT_PRODUCTS
-int cublasSgemmStridedBatched(uint64_t handle, int opA, int opB, int m, int n, int k, const float *alpha, uint64_t a,
+static int multiply(uint64_t handle, int opA, int opB, int m, int n, int k, const float *alpha, uint64_t a,
                               int lda, int64_t stepA, uint64_t b, int ldb, int64_t stepB, const float *beta,
                               uint64_t c, int ldc, int64_t stepC, int batch) {
-  INJECTED("cublasSgemmStridedBatched");
   if (lda < (opA ? k : m) || ldb < (opB ? n : k) || ldc < m) return 7;
   int mode = reinterpret_cast<Handle *>(handle)->mode;
   for (int i = 0; i < batch; i++) {
@@ -369,6 +368,17 @@ int cublasSgemmStridedBatched(uint64_t handle, int opA, int opB, int m, int n, i
       }
   }
   return 0;
+}
+int cublasSgemm_v2(uint64_t handle, int opA, int opB, int m, int n, int k, const float *alpha, uint64_t a, int lda,
+                   uint64_t b, int ldb, const float *beta, uint64_t c, int ldc) {
+  INJECTED("cublasSgemm");
+  return multiply(handle, opA, opB, m, n, k, alpha, a, lda, 0, b, ldb, 0, beta, c, ldc, 0, 1);
+}
+int cublasSgemmStridedBatched(uint64_t handle, int opA, int opB, int m, int n, int k, const float *alpha, uint64_t a,
+                              int lda, int64_t stepA, uint64_t b, int ldb, int64_t stepB, const float *beta,
+                              uint64_t c, int ldc, int64_t stepC, int batch) {
+  INJECTED("cublasSgemmStridedBatched");
+  return multiply(handle, opA, opB, m, n, k, alpha, a, lda, stepA, b, ldb, stepB, beta, c, ldc, stepC, batch);
 }
 #endif
 
