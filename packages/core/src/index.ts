@@ -99,6 +99,7 @@ export {
   type Backend,
   type BackendChoice,
   currentBackend,
+  type DeviceInfo,
   listBackends,
   registerBackend,
   useBackend,
@@ -113,6 +114,7 @@ export {
   timesMatrix,
   writeMatrix,
 } from './tensors/matrix.js'
+export { matricesChanged } from './tensors/resident.js'
 export { scoped } from './tensors/scope.js'
 // theory
 export { type PointPair, pointPair, unitPair } from './theory/angle.js'

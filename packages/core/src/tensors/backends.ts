@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { SaddleError } from '../errors.js'
 import type { ArrayAlgebra } from './algebra.js'
+import type { RegisteredCuda } from './cuda/backend.js'
 
 /** What computes in this thread. One entry a backend; the registry is the only place that knows their names. */
 export interface Backend {
@@ -19,10 +20,32 @@ export interface Backend {
   algebra?(): ArrayAlgebra | null
   /** Place in the order that `auto` tries: smaller first; null if `auto` never takes it. */
   readonly preference: number | null
-  /** Registers the backend with TensorFlow.js. Throws, with the reason, if it can't run here. */
-  load(): Promise<void>
+  /** True if matrices in host memory are copied to a memory of its own, to be kept there until they change. */
+  readonly keepsMatrices?: boolean
+  /**
+   * Registers the backend with TensorFlow.js. Throws, with the reason, if it can't run here.
+   *
+   * @param ordinal which of its devices computes in this thread, for backends that list them. Default 0.
+   */
+  load(ordinal?: number): Promise<void>
+  /** The devices that it sees, once it has loaded, where it has devices of its own to choose from. */
+  devices?(): readonly DeviceInfo[]
+  /** Gives back what a worker thread that has ended held on devices, once this thread has loaded the backend. */
+  reclaim?(threadId: number): void
   /** What it computes with, once it has loaded: for people, where that is not the same on every machine. */
   found?(): string | null
+}
+
+/** A device with a memory of its own. */
+export interface DeviceInfo {
+  /** Its number among those that the driver lets this process see, from 0. */
+  readonly ordinal: number
+  readonly name: string
+  readonly memoryBytes: number
+  /** Major and minor version of what it can run: `9.0`. */
+  readonly computeCapability: string
+  /** The version that the driver gives itself. */
+  readonly driver: string
 }
 
 /** The outcome of `useBackend`: what computes, and why the others were not taken. */
@@ -48,15 +71,17 @@ export function listBackends(): Backend[] {
 /**
  * Makes `name` compute in this thread; `auto` takes the first of the preferred backends that loads.
  *
+ * @param ordinal the device that it computes on, of those that `Backend.devices` lists. Default 0; backends without
+ * devices to choose from take any.
  * @throws SaddleError BACKEND if the name is unknown or nothing loads; the message says what each one needs.
  */
-export async function useBackend(name: string): Promise<BackendChoice> {
+export async function useBackend(name: string, ordinal = 0): Promise<BackendChoice> {
   const candidates =
     name === 'auto' ? listBackends().filter(b => b.preference !== null) : [requireBackend(name)]
   const passedOver: { name: string; reason: string }[] = []
   for (const backend of candidates) {
     try {
-      await backend.load()
+      await backend.load(ordinal)
       if (!(await tf.setBackend(backend.name))) throw new Error('TensorFlow.js refused it')
       await tf.ready()
       active = backend
@@ -88,6 +113,28 @@ function requireBackend(name: string): Backend {
   const known = ['auto', ...listBackends().map(b => b.name)].join(', ')
   throw new SaddleError('BACKEND', `Unknown backend "${name}"; expected one of ${known}.`, { name })
 }
+
+let cuda: RegisteredCuda | null = null
+
+registerBackend({
+  name: 'cuda',
+  description: 'an NVIDIA GPU, by its driver, cuBLAS and NVRTC: one device a worker',
+  needs:
+    "an NVIDIA GPU with its driver, and cuBLAS and NVRTC of CUDA 11.2 or later: a toolkit's, or PyPI's " +
+    'nvidia-cublas and nvidia-cuda-nvrtc with their folders in the environment variable SADDLE_CUDA_LIBRARIES',
+  lives: 'thread',
+  sharesMemory: false,
+  takesTransposed: true,
+  keepsMatrices: true,
+  preference: 10,
+  async load(ordinal) {
+    const { registerCuda } = await import('./cuda/backend.js')
+    cuda = await registerCuda(ordinal)
+  },
+  found: () => cuda?.found ?? null,
+  devices: () => cuda?.devices ?? [],
+  reclaim: threadId => cuda?.reclaim(threadId),
+})
 
 let blas: { readonly found: string; readonly algebra: ArrayAlgebra } | null = null
 

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { assertShape } from '../errors.js'
 import { currentBackend } from './backends.js'
+import { matricesChanged, residentTensor } from './resident.js'
 
 /**
  * A rows × cols float32 matrix, row-major, in shared memory: the form in which weights are held once for all
@@ -66,8 +67,8 @@ export function blocksInPlace(rows: number, cols: number): RowRange[] {
 
 /**
  * Shows the backend the matrix, rows start..stop at a time, as tensors [stop - start, cols]: what is computed from a
- * block then need not exist for the whole matrix. A backend that shares memory reads in place; any other gets a copy
- * of one block. `visit` must not keep the block.
+ * block then need not exist for the whole matrix. A backend that shares memory reads in place, one that keeps matrices
+ * sees parts of its copy; any other gets a copy of one block. `visit` must not keep the block.
  */
 export function eachRowBlock(
   matrix: Matrix,
@@ -79,12 +80,12 @@ export function eachRowBlock(
 }
 
 function visitRows(
-  { cols, data }: Matrix,
+  matrix: Matrix,
   ranges: readonly RowRange[],
   visit: (block: tf.Tensor2D, start: number, stop: number) => void,
 ): void {
   for (const { start, stop } of ranges) {
-    const block = tf.tensor2d(data.subarray(start * cols, stop * cols), [stop - start, cols])
+    const block = blockOf(matrix, start, stop)
     try {
       visit(block, start, stop)
     } finally {
@@ -93,9 +94,19 @@ function visitRows(
   }
 }
 
+/** Rows start..stop as a tensor that the caller disposes of. */
+function blockOf(matrix: Matrix, start: number, stop: number): tf.Tensor2D {
+  const { cols, data } = matrix
+  if (currentBackend().keepsMatrices === true)
+    return tf.slice2d(residentTensor(matrix), [start, 0], [stop - start, cols])
+  return tf.tensor2d(data.subarray(start * cols, stop * cols), [stop - start, cols])
+}
+
 /** Rows of one product: all of them where that copies nothing, else a block. */
 function productRanges({ rows, cols }: Matrix) {
-  return currentBackend().sharesMemory ? [{ start: 0, stop: rows }] : rowBlocks(rows, cols)
+  const { sharesMemory, keepsMatrices } = currentBackend()
+  if (sharesMemory || keepsMatrices === true) return [{ start: 0, stop: rows }]
+  return rowBlocks(rows, cols)
 }
 
 /** W X for X: [cols, n]; returns [rows, n]. Both operands untransposed: 2·rows·cols·n flops. Call inside tf.tidy. */
@@ -141,4 +152,5 @@ export function addTo(sum: tf.Tensor2D | undefined, part: tf.Tensor2D): tf.Tenso
 export function writeMatrix(matrix: Matrix, tensor: tf.Tensor2D): void {
   assertShape('tensor to store', tensor.shape, [matrix.rows, matrix.cols])
   matrix.data.set(tensor.dataSync<'float32'>())
+  matricesChanged()
 }

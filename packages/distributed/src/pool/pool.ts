@@ -1,4 +1,4 @@
-import { fromWire, SaddleError } from '@saddle/core'
+import { currentBackend, fromWire, SaddleError } from '@saddle/core'
 import * as Comlink from 'comlink/dist/esm/comlink.mjs'
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs'
 import { Piscina } from 'piscina'
@@ -155,13 +155,16 @@ export class WorkerPool implements AsyncDisposable {
     await this.#piscina.destroy()
   }
 
-  /** Frees a thread's slot when it has really ended, which `workerDestroy` does not say. */
+  /** Frees a thread's slot, and its memory on devices, when it has really ended, which `workerDestroy` does not say. */
   #watch({ slots }: WorkerSetup) {
     for (const thread of this.#piscina.threads) {
       const { threadId } = thread
       if (threadId < 0 || this.#watched.has(threadId)) continue
       this.#watched.add(threadId)
-      thread.once('exit', () => freeSlots(slots, threadId))
+      thread.once('exit', () => {
+        freeSlots(slots, threadId)
+        currentBackend().reclaim?.(threadId)
+      })
     }
   }
 }

@@ -15,6 +15,7 @@ import {
   type Follower,
   type Loss,
   lossFrom,
+  matricesChanged,
   misclassified,
   type Network,
   networkFrom,
@@ -81,12 +82,14 @@ export class Replica {
   /** x'_i = A(W, x_i), then the factors of (1/n) Σ ℓ'_i ∇_W f(W, x'_i) with x'_i held fixed. */
   attack(task: AttackTask): AttackReply {
     this.#follower.forget()
+    matricesChanged()
     const passes = { model: this.#model, follower: this.#follower }
     return this.#attackShard(task, wholePasses(this.#network, this.#setup, task, passes))
   }
 
   /** The same, together with the other members of a team: the gradient of this member's neurons. */
   attackTogether(task: TeamTask): AttackReply {
+    matricesChanged()
     return this.#attackShard(task, memberPasses(this.#network, this.#setup, task, this.#slices))
   }
 
@@ -96,6 +99,7 @@ export class Replica {
     return scoped(() => {
       const { x, y } = gather(data, examples)
       this.#follower.forget()
+      matricesChanged()
       const clean = this.#model.forward(this.#set.embed(x))
       const key = { purpose: `evaluate.${task.part}`, step: 0, examples }
       const whole = { signal: stopSignal(this.#setup.stop), reports: true }

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import type { ProductShape } from '../../algebra.js'
+import { planProducts } from '../../batches.js'
 import { gemm } from '../gemm.js'
 import type { Sgemm } from '../library.js'
 import { areFloats, type BlasKernel, type KernelCall, sizeOf } from './kernel.js'
@@ -16,19 +16,9 @@ function product(sgemm: Sgemm, { inputs, attrs, storage }: KernelCall): tf.Tenso
   const { a, b } = inputs as { a: tf.TensorInfo; b: tf.TensorInfo }
   const { transposeA = false, transposeB = false } = attrs as Transposes
   if (!areFloats(a, b)) return null
-  const [left, right] = [matrixShape(a.shape, transposeA), matrixShape(b.shape, transposeB)]
-  tf.util.assert(
-    left.cols === right.rows,
-    () =>
-      `Error in matMul: inner shapes (${left.cols}) and (${right.rows}) of Tensors with shapes ${a.shape} and ` +
-      `${b.shape} and transposeA=${transposeA} and transposeB=${transposeB} must match.`,
-  )
-  const shape: ProductShape = { m: left.rows, n: right.cols, k: left.cols }
-  const batch = tf.broadcast_util.assertAndGetBroadcastShape(left.batch, right.batch)
-  const outShape = [...batch, shape.m, shape.n]
+  const { shape, outShape, fromA, fromB } = planProducts(a.shape, b.shape, transposeA, transposeB)
   const out = storage.allocate(sizeOf(outShape))
   const [aData, bData] = [storage.floats(a), storage.floats(b)]
-  const [fromA, fromB] = [batchIndices(left.batch, batch), batchIndices(right.batch, batch)]
   const { m, n, k } = shape
   for (let i = 0; i < fromA.length; i++) {
     const [p, q] = [fromA[i]!, fromB[i]!]
@@ -51,35 +41,6 @@ interface Transposes {
 /** The i-th matrix of a batch, as it lies in memory. */
 function part(data: Float32Array, i: number, length: number): Float32Array {
   return data.length === length ? data : data.subarray(i * length, (i + 1) * length)
-}
-
-/** Shape of op(X) for a tensor [...batch, rows, cols]. */
-function matrixShape(shape: readonly number[], transposed: boolean) {
-  const [first, second] = [shape.at(-2)!, shape.at(-1)!]
-  return {
-    batch: shape.slice(0, -2),
-    rows: transposed ? second : first,
-    cols: transposed ? first : second,
-  }
-}
-
-/** For each matrix of the result, in order, which matrix of an operand with batch shape `own` it is made of. */
-function batchIndices(own: readonly number[], batch: readonly number[]): Int32Array {
-  const from = new Int32Array(sizeOf(batch))
-  const missing = batch.length - own.length
-  for (let i = 0; i < from.length; i++) {
-    let rest = i
-    let index = 0
-    let stride = 1
-    for (let d = batch.length - 1; d >= missing; d--) {
-      const length = own[d - missing]!
-      if (length > 1) index += (rest % batch[d]!) * stride
-      stride *= length
-      rest = Math.floor(rest / batch[d]!)
-    }
-    from[i] = index
-  }
-  return from
 }
 
 /**

@@ -1,0 +1,251 @@
+import {
+  lossFrom,
+  type Matrix,
+  matricesChanged,
+  perturbationSetFrom,
+  scoped,
+  timesMatrix,
+  useBackend,
+} from '@saddle/core'
+import * as tf from '@tensorflow/tfjs-core'
+import fc from 'fast-check'
+import t from 'tap'
+import { closeCuda } from '../../../dist/tensors/cuda/backend.js'
+import {
+  allocateMatrix,
+  eachRowBlock,
+  matrixTimes,
+  writeMatrix,
+} from '../../../dist/tensors/matrix.js'
+import { describe, passesOf, SPECS, setUp, TOLERANCE, worst } from '../../networks/cases.js'
+import { normals } from '../../networks/reference.js'
+import { setCases } from '../../perturbation/cases.js'
+import { buildFake, noCompiler } from './fake/build.js'
+
+/** The numbers of the backend's kernels, compiled from their CUDA source for the fake, against the cpu backend's. */
+if (noCompiler !== false) {
+  t.pass('no number of cuda is tested here', { skip: noCompiler })
+  process.exit(0)
+}
+
+const fake = buildFake()
+Object.assign(process.env, { SADDLE_CUDA_LIBRARIES: fake.folder, XDG_CACHE_HOME: fake.folder })
+const onHost: string[] = []
+process.on('warning', ({ message }) => onHost.push(message))
+t.teardown(() => {
+  closeCuda()
+  fake.remove()
+})
+
+async function on(backend: string, compute: () => tf.Tensor): Promise<Float32Array> {
+  await useBackend(backend)
+  return scoped(() => Float32Array.from(compute().dataSync()))
+}
+
+const length = fc.integer({ min: 1, max: 4 })
+
+t.test('kernels broadcast, slice, join, turn and reduce as the cpu backend does', () =>
+  fc.assert(
+    fc.asyncProperty(
+      fc.array(length, { minLength: 1, maxLength: 5 }),
+      fc.array(fc.boolean(), { minLength: 5, maxLength: 5 }),
+      fc.array(fc.nat(), { minLength: 5, maxLength: 5 }),
+      fc.boolean(),
+      async (shape, flags, order, keepDims) => {
+        const size = tf.util.sizeFromShape(shape)
+        const part = shape.map((n, d) => (flags[d] ? n : 1))
+        const axes = shape.map((_, d) => d).filter(d => flags[d])
+        const permutation = shape.map((_, d) => d).sort((p, q) => order[p]! - order[q]!)
+        // Integers: sums are exact in any order.
+        const x = () =>
+          tf.tensor(
+            Array.from({ length: size }, (_, i) => ((i * 7) % 11) - 5),
+            shape,
+          )
+        const y = () =>
+          tf.tensor(
+            Array.from({ length: tf.util.sizeFromShape(part) }, (_, i) => ((i * 5) % 7) - 3),
+            part,
+          )
+        const begin = shape.map((n, d) => order[d]! % n)
+        const computations: (() => tf.Tensor)[] = [
+          () => tf.add(x(), y()),
+          () => tf.sub(y(), x()),
+          () => tf.div(x(), y()),
+          () => tf.maximum(x(), y()),
+          () => tf.cast(tf.lessEqual(y(), x()), 'float32'),
+          () => tf.transpose(x(), permutation),
+          () =>
+            tf.slice(
+              x(),
+              begin,
+              shape.map((n, d) => n - begin[d]!),
+            ),
+          () => tf.reverse(x(), axes),
+          () =>
+            tf.tile(
+              x(),
+              shape.map((_, d) => 1 + (order[d]! % 3)),
+            ),
+          () => tf.concat([x(), x()], order[0]! % shape.length),
+          () => tf.gather(x(), [0, shape.at(-1)! - 1, 0], shape.length - 1),
+          () => tf.argMax(x(), order[0]! % shape.length),
+          ...(axes.length === 0
+            ? []
+            : [
+                () => tf.sum(x(), axes, keepDims),
+                () => tf.max(x(), axes, keepDims),
+                () => tf.min(x(), axes, keepDims),
+                () => tf.cast(tf.any(tf.greater(x(), 4), axes, keepDims), 'float32'),
+                () => tf.cast(tf.all(tf.less(x(), 4), axes, keepDims), 'float32'),
+              ]),
+        ]
+        for (const compute of computations)
+          t.same(await on('cuda', compute), await on('cpu', compute), String(compute))
+      },
+    ),
+    { numRuns: 25 },
+  ),
+)
+
+t.test('long reductions, in lanes, equal the sum of integers', async t => {
+  for (const [shape, axis] of [
+    [[3, 5000], 1],
+    [[5000, 3], 0],
+    [[2, 1025, 3], 1],
+    [[70_000], 0],
+  ] as const) {
+    const values = Array.from({ length: tf.util.sizeFromShape([...shape]) }, (_, i) => (i % 13) - 6)
+    for (const reduce of [tf.sum, tf.max, tf.mean] as const) {
+      const compute = () => reduce(tf.tensor(values, [...shape]), axis)
+      // A mean is multiplied by 1/n where the cpu divides: two roundings.
+      const error = worst(await on('cuda', compute), await on('cpu', compute))
+      t.ok(error <= (reduce === tf.mean ? 2e-7 : 0), `${reduce.name} of [${shape}]: ${error}`)
+    }
+  }
+})
+
+t.test('NaN and infinities go through as on the cpu', async t => {
+  const x = () =>
+    tf.tensor1d([Number.NaN, Number.POSITIVE_INFINITY, -0, -1, 2, Number.NEGATIVE_INFINITY])
+  for (const [name, compute] of Object.entries({
+    relu: () => tf.relu(x()),
+    step: () => tf.step(x()),
+    clip: () => tf.clipByValue(x(), -1, 1),
+    maximum: () => tf.maximum(x(), 0),
+    minimum: () => tf.minimum(0, x()),
+    max: () => tf.max(x()),
+    log1p: () => tf.log1p(x()),
+    isNaN: () => tf.isNaN(x()),
+    where: () => tf.where(tf.greater(x(), 0), x(), tf.zerosLike(x())),
+  } satisfies Record<string, () => tf.Tensor>)) {
+    const [got, wanted] = [await on('cuda', compute), await on('cpu', compute)]
+    t.same(
+      [...got],
+      [...wanted].map(v => (v === 0 ? 0 : v)).map((v, i) => (Object.is(got[i], -0) ? -0 : v)),
+      name,
+    )
+  }
+})
+
+t.test('the passes of every network equal those of the cpu', async t => {
+  for (const spec of SPECS) {
+    const { network, parameters, x, c } = setUp(spec)
+    await useBackend('cpu')
+    const wanted = passesOf(network, parameters, x, c)
+    await useBackend('cuda')
+    const got = passesOf(network, parameters, x, c)
+    const errors = [
+      worst(got.outputs, wanted.outputs),
+      worst(got.inputGradient, wanted.inputGradient),
+      ...got.weightGradients.map((g, i) => worst(g, wanted.weightGradients[i]!)),
+    ]
+    t.ok(Math.max(...errors) < TOLERANCE, `${describe(spec)}: ${errors}`)
+  }
+})
+
+t.test('losses and their derivatives equal those of the cpu', async t => {
+  const outputs = normals(24, 17, 3)
+  for (const name of [
+    'huber:0.5',
+    'pseudo-huber:2',
+    'log-cosh',
+    'smooth-hinge',
+    'logistic',
+    'square',
+    'hinge',
+    'absolute',
+    'cross-entropy',
+  ]) {
+    const loss = lossFrom(name)
+    const [rows, cols] = loss.outputs === 'scalar' ? [24, 1] : [8, 3]
+    const f = () => tf.tensor2d(outputs, [rows, cols])
+    const y = () =>
+      tf.tensor1d(Array.from({ length: rows }, (_, i) => (cols === 1 ? (i % 2) * 2 - 1 : i % 3)))
+    for (const compute of [() => loss.value(f(), y()), () => loss.derivative(f(), y())])
+      t.ok(worst(await on('cuda', compute), await on('cpu', compute)) < TOLERANCE, name)
+  }
+})
+
+t.test('every perturbation set projects, steps and measures as on the cpu', async t => {
+  const [n, d] = [6, 5]
+  for (const { kind, domain } of setCases) {
+    const set = perturbationSetFrom({ kind, radius: 0.2 })
+    const raw = normals(n * d, 23)
+    const rows = (data: Float32Array) => tf.tensor2d(data, [n, d])
+    const centreData = raw.map((v, j) => {
+      const row = raw.subarray(d * Math.floor(j / d), d * (Math.floor(j / d) + 1))
+      const norm = Math.hypot(...row)
+      if (domain === 'box') return 1 / (1 + Math.exp(-v))
+      if (domain === 'space') return v
+      return (domain === 'chart' ? 0.5 : 1) * (v / norm)
+    })
+    const centres = () => rows(centreData)
+    const points = () => tf.add(centres(), rows(normals(n * d, 29, 0.3))) as tf.Tensor2D
+    const gradient = () => rows(normals(n * d, 31))
+    const inside = () => set.project(centres(), points())
+    for (const [what, compute] of Object.entries({
+      project: inside,
+      distance: () => set.distance(centres(), inside()),
+      contains: () => tf.cast(set.contains(centres(), inside()), 'float32'),
+      steepest: () => set.steepest(inside(), gradient()),
+      advance: () => set.advance(centres(), inside(), gradient(), 0.05),
+      maximiseLinear: () => set.maximiseLinear(centres(), gradient()),
+    } satisfies Record<string, () => tf.Tensor>)) {
+      const error = worst(await on('cuda', compute), await on('cpu', compute))
+      // Roots and projections on spheres lose a digit to either backend's float32.
+      t.ok(error < 10 * TOLERANCE, `${kind} ${what}: ${error}`)
+    }
+  }
+})
+
+t.test('networks, losses and sets never left the device for want of a kernel', async t => {
+  t.same(onHost, [])
+})
+
+t.test('a matrix is sent once, and again after matricesChanged', async t => {
+  await useBackend('cuda')
+  const matrix: Matrix = allocateMatrix(3, 2)
+  matrix.data.set([1, 2, 3, 4, 5, 6])
+  const sums = () => scoped(() => [...timesMatrix(matrix, tf.tensor2d([1, 1], [2, 1])).dataSync()])
+  t.same(sums(), [3, 7, 11])
+  matrix.data[0] = 10
+  t.same(sums(), [3, 7, 11], 'what other threads write is not looked at before')
+  matricesChanged()
+  t.same(sums(), [12, 7, 11])
+  scoped(() => writeMatrix(matrix, tf.zeros([3, 2])))
+  t.same(sums(), [0, 0, 0], 'writing through writeMatrix says so by itself')
+  const before = tf.memory().numTensors
+  matrix.data.set([1, 2, 3, 4, 5, 6])
+  matricesChanged()
+  const seen: number[] = []
+  eachRowBlock(matrix, (block, start) => void seen.push(start, ...block.dataSync()))
+  t.same(seen, [0, 1, 2, 3, 4, 5, 6])
+  t.same(
+    scoped(() => [...matrixTimes(tf.tensor2d([1, 10, 100], [1, 3]), matrix).dataSync()]),
+    [531, 642],
+  )
+  t.equal(tf.memory().numTensors, before, 'one copy of one matrix, and nothing else')
+  matricesChanged()
+  t.equal(tf.memory().numTensors, before - 1)
+})
