@@ -98,8 +98,10 @@ export {
   type Backend,
   type BackendChoice,
   currentBackend,
+  type DeviceInfo,
   listBackends,
   registerBackend,
+  requireBackend,
   useBackend,
 } from './tensors/backends.js'
 export {

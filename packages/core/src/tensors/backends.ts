@@ -1,6 +1,20 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { SaddleError } from '../errors.js'
 import type { ArrayAlgebra } from './algebra.js'
+import { findTensorFlow } from './tensorflow/find.js'
+import { loadTensorFlow, tensorFlowDevices, tensorFlowFound } from './tensorflow/load.js'
+
+/** One thing that a backend can compute on. */
+export interface DeviceInfo {
+  /** Its number among the backend's devices, from 0: what `load` takes. */
+  readonly ordinal: number
+  readonly name: string
+  readonly memoryBytes: number | null
+  /** Of an NVIDIA card, such as 9.0. */
+  readonly computeCapability?: string
+  /** Version of its driver. */
+  readonly driver?: string
+}
 
 /** What computes in this thread. One entry a backend; the registry is the only place that knows their names. */
 export interface Backend {
@@ -19,8 +33,13 @@ export interface Backend {
   algebra?(): ArrayAlgebra | null
   /** Place in the order that `auto` tries: smaller first; null if `auto` never takes it. */
   readonly preference: number | null
-  /** Registers the backend with TensorFlow.js. Throws, with the reason, if it can't run here. */
-  load(): Promise<void>
+  /**
+   * Registers the backend with TensorFlow.js, on its device `ordinal` where it has several. Throws, with the reason,
+   * if it can't run here.
+   */
+  load(ordinal?: number): Promise<void>
+  /** Its devices, once it has loaded; absent where it computes on the processor, whose cores are not numbered. */
+  devices?(): DeviceInfo[]
   /** What it computes with, once it has loaded: for people, where that is not the same on every machine. */
   found?(): string | null
 }
@@ -46,17 +65,21 @@ export function listBackends(): Backend[] {
 }
 
 /**
- * Makes `name` compute in this thread; `auto` takes the first of the preferred backends that loads.
+ * Makes `name` compute in this thread; `auto` takes the first of the preferred backends that loads, of those that
+ * may live in a thread.
  *
+ * @param ordinal which of the backend's devices; left out: its first, or whatever it finds.
  * @throws SaddleError BACKEND if the name is unknown or nothing loads; the message says what each one needs.
  */
-export async function useBackend(name: string): Promise<BackendChoice> {
+export async function useBackend(name: string, ordinal?: number): Promise<BackendChoice> {
   const candidates =
-    name === 'auto' ? listBackends().filter(b => b.preference !== null) : [requireBackend(name)]
+    name === 'auto'
+      ? listBackends().filter(b => b.preference !== null && b.lives === 'thread')
+      : [requireBackend(name)]
   const passedOver: { name: string; reason: string }[] = []
   for (const backend of candidates) {
     try {
-      await backend.load()
+      await backend.load(ordinal)
       if (!(await tf.setBackend(backend.name))) throw new Error('TensorFlow.js refused it')
       await tf.ready()
       active = backend
@@ -82,7 +105,8 @@ export function currentBackend(): Backend {
   return active
 }
 
-function requireBackend(name: string): Backend {
+/** The backend of that name. @throws SaddleError BACKEND if there is none. */
+export function requireBackend(name: string): Backend {
   const backend = registry.get(name)
   if (backend !== undefined) return backend
   const known = ['auto', ...listBackends().map(b => b.name)].join(', ')
@@ -111,6 +135,24 @@ registerBackend({
   },
   found: () => blas?.found ?? null,
   algebra: () => blas?.algebra ?? null,
+})
+
+registerBackend({
+  name: 'tensorflow',
+  description: "TensorFlow's own runtime, on a GPU or on the processor; one process a worker",
+  needs:
+    '@tensorflow/tfjs-node-gpu or @tensorflow/tfjs-node with its addon, or the path of such a package in the ' +
+    'environment variable SADDLE_TENSORFLOW; see docs/devices.md',
+  lives: 'process',
+  sharesMemory: false,
+  takesTransposed: true,
+  // A GPU is faster than any BLAS; on the processor TensorFlow is slower than one that reads weights in place.
+  get preference() {
+    return findTensorFlow()?.gpu === true ? 15 : 30
+  },
+  load: ordinal => loadTensorFlow(ordinal),
+  found: () => tensorFlowFound(),
+  devices: () => tensorFlowDevices(),
 })
 
 registerBackend({

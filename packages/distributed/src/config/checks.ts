@@ -1,4 +1,5 @@
 import { activationFrom, lossFrom, SaddleError } from '@saddle/core'
+import { parseDevice } from '../devices/device.js'
 import { type Problem, show } from './problems.js'
 import type { Config } from './schema.js'
 
@@ -12,6 +13,7 @@ export function crossCheck(config: Config): Problem[] {
     ...checkAttacks(config),
     ...checkDescent(config),
     ...checkTestFiles(config),
+    ...checkDevices(config),
   ]
 }
 
@@ -157,6 +159,13 @@ function checkDescent({ data, descent }: Config): Problem[] {
       values,
     ),
   ]
+}
+
+function checkDevices({ compute: { devices } }: Config): Problem[] {
+  if (devices === 'auto') return []
+  return devices.flatMap((id, index) =>
+    problemOfName(`compute.devices[${index}]`, () => parseDevice(id)),
+  )
 }
 
 /** Test inputs and test labels come together. */

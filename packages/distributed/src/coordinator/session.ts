@@ -12,8 +12,10 @@ import type { Logger } from 'winston'
 import { writeCheckpoint } from '../checkpoint/checkpoint.js'
 import { FORMAT } from '../checkpoint/manifest.js'
 import type { Config } from '../config/schema.js'
-import { defaultWorkers } from '../devices/report.js'
+import { type Device, kindsOf } from '../devices/device.js'
 import { createSlots } from '../devices/slots.js'
+import { MappedMemory } from '../memory/mapped.js'
+import { bytesOfArrays, describeArrays, moveArrays } from '../memory/move.js'
 import { describe, WorkerPool } from '../pool/pool.js'
 import { createWorkspace, type Workspace } from '../replica/workspace.js'
 import type { RunSummary, StepRecord, TrainEvent } from '../run/events.js'
@@ -38,7 +40,7 @@ interface Progress {
 }
 
 /** One run at work: its workers, its metrics, and what it remembers from step to step. */
-export class Session {
+export class Session implements Disposable {
   readonly workers: number
   readonly workspace: Workspace
   readonly progress: Progress
@@ -46,9 +48,12 @@ export class Session {
   readonly #config: Config
   readonly #options: RunOptions
   readonly #prepared: Prepared
-  readonly #backend: string
+  readonly #devices: readonly Device[]
   readonly #logger: Logger
-  readonly #stop = new Int32Array(new SharedArrayBuffer(4))
+  /** [0] is 1 once the run is to stop. */
+  readonly #signals = { stop: new Int32Array(new SharedArrayBuffer(4)) }
+  /** Where weights, data and gradients lie if other processes are to see them. */
+  readonly #memory: MappedMemory | null
   readonly #emit: (event: TrainEvent) => void
 
   constructor(
@@ -56,18 +61,17 @@ export class Session {
     config: Config,
     options: RunOptions,
     prepared: Prepared,
-    backend: string,
+    devices: readonly Device[],
     logger: Logger,
   ) {
     this.#dir = dir
     this.#config = config
     this.#options = options
     this.#prepared = prepared
-    this.#backend = backend
+    this.#devices = devices
     this.#logger = logger
     this.#emit = options.onEvent ?? (() => {})
-    const asked = options.workers ?? config.compute.workers
-    this.workers = asked === 'auto' ? defaultWorkers() : asked
+    this.workers = devices.length
     const { count } = prepared.data.train
     const { batch } = config.descent
     this.workspace = createWorkspace(prepared.parameters, {
@@ -77,6 +81,7 @@ export class Session {
       windowBytes: config.compute.window,
       inFlight: this.workers + 1,
     })
+    this.#memory = devices.some(device => device.process !== null) ? this.#share() : null
     const { checkpoint } = prepared
     this.progress = {
       step: checkpoint?.step ?? 0,
@@ -88,14 +93,30 @@ export class Session {
     }
   }
 
+  /** Moves all that workers see into memory that processes share. */
+  #share(): MappedMemory {
+    const { parameters, comparator, data } = this.#prepared
+    const parts = [parameters, comparator, data, this.workspace, this.#signals].filter(
+      p => p !== null,
+    )
+    const memory = MappedMemory.create(bytesOfArrays(parts))
+    moveArrays(parts, memory)
+    return memory
+  }
+
+  /** To be called when the run is over: weights that processes shared can't be read afterwards. */
+  [Symbol.dispose](): void {
+    this.#memory?.[Symbol.dispose]()
+  }
+
   async finish(): Promise<RunSummary> {
     const { signal } = this.#options
-    const onAbort = () => Atomics.store(this.#stop, 0, 1)
+    const onAbort = () => Atomics.store(this.#signals.stop, 0, 1)
     if (signal?.aborted === true) onAbort()
     signal?.addEventListener('abort', onAbort)
     const shards = new ShardProgress(
       (step, done, total) => this.#emit({ kind: 'shard', step, done, total }),
-      (slot, backend) => this.#logger.info('worker ready', { slot, backend }),
+      (slot, device, lane) => this.#logger.info('worker ready', { slot, device, ...lane }),
     )
     const metrics = MetricsLog.open(this.#dir, {
       truncateTo: this.#prepared.checkpoint?.metricsBytes ?? 0,
@@ -112,12 +133,16 @@ export class Session {
 
   #startPool(host: ShardProgress): WorkerPool {
     const { parameters, comparator, data } = this.#prepared
-    const { workerFile, heapMiB } = this.#options
+    const { workerFile, laneFile, heapMiB } = this.#options
+    const memory = this.#memory
     return new WorkerPool(
-      {
-        backend: this.#backend,
+      describeArrays({
+        devices: this.#devices,
         slots: createSlots(this.workers),
-        stop: this.#stop,
+        memory: memory && { address: memory.address, bytes: memory.bytes, fd: memory.fd },
+        deadline: this.#config.compute.deadline,
+        laneFile: laneFile?.href ?? null,
+        stop: this.#signals.stop,
         seed: this.#config.seed,
         network: this.#prepared.network.spec,
         parameters,
@@ -127,7 +152,7 @@ export class Session {
         train: data.train,
         test: data.test,
         workspace: this.workspace,
-      },
+      }),
       {
         workers: this.workers,
         retries: this.#config.compute.retries,
@@ -173,7 +198,7 @@ export class Session {
         saved = step
       }
     }
-    const stopped = this.#stop[0] === 1
+    const stopped = this.#signals.stop[0] === 1
     if (stopped && (saved < this.progress.step || this.#prepared.checkpoint === null))
       await this.#save(metrics)
     return stopped
@@ -183,7 +208,7 @@ export class Session {
   async #unlessStopped<T>(work: () => Promise<T>): Promise<T | null> {
     // Lets signals and progress through between two steps.
     await new Promise(setImmediate)
-    if (Atomics.load(this.#stop, 0) === 1) return null
+    if (Atomics.load(this.#signals.stop, 0) === 1) return null
     try {
       return await work()
     } catch (error) {
@@ -241,7 +266,7 @@ export class Session {
     const { progress } = this
     const summary: RunSummary = {
       name,
-      status: this.#stop[0] === 1 ? 'stopped' : 'done',
+      status: this.#signals.stop[0] === 1 ? 'stopped' : 'done',
       steps: descent.steps,
       stepsDone: progress.step,
       train,
@@ -252,7 +277,7 @@ export class Session {
       bestLoss: progress.bestLoss,
       regret: reportRegret(progress.regret),
       seconds: progress.seconds,
-      backend: this.#backend,
+      backend: kindsOf(this.#devices).join('+'),
       workers: this.workers,
       attack,
       evaluationAttack: evaluation.attack,
