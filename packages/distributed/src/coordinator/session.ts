@@ -142,6 +142,7 @@ export class Session implements Disposable {
         memory: memory && { address: memory.address, bytes: memory.bytes, fd: memory.fd },
         deadline: this.#config.compute.deadline,
         laneFile: laneFile?.href ?? null,
+        heapMiB: heapMiB ?? null,
         stop: this.#signals.stop,
         seed: this.#config.seed,
         network: this.#prepared.network.spec,

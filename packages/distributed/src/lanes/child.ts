@@ -12,6 +12,8 @@ export interface LaneOptions {
   readonly deadline: number
   /** The module it runs, as a URL; null for Saddle's own. */
   readonly file: string | null
+  /** Limit of its JavaScript heap in MiB. */
+  readonly heapMiB?: number | null
   readonly onProgress?: (done: number, total: number) => void
 }
 
@@ -33,12 +35,12 @@ export class LaneChild {
 
   constructor(options: LaneOptions) {
     this.#options = options
-    const { device, memoryFd, file } = options
+    const { device, memoryFd, file, heapMiB } = options
     const module = fileURLToPath(file ?? new URL('./saddle.lane.js', import.meta.url).href)
     this.#process = fork(module, [], {
       serialization: 'advanced',
       env: { ...process.env, ...environment(device) },
-      execArgv: [],
+      execArgv: heapMiB == null ? [] : [`--max-old-space-size=${heapMiB}`],
       stdio: ['ignore', 'ignore', 'pipe', 'ipc', ...(memoryFd === null ? [] : [memoryFd])],
     })
     this.#process.on('message', message => this.#hear(message as Answer))

@@ -36,13 +36,14 @@ export class Lane {
   }
 
   async #open(): Promise<LaneChild> {
-    const { deadline, laneFile, memory } = this.#setup
+    const { deadline, laneFile, heapMiB, memory } = this.#setup
     const { slots: _, devices: __, ...setup } = this.#setup
     const child = new LaneChild({
       device: this.#device,
       memoryFd: memory!.fd,
       deadline,
       file: laneFile,
+      heapMiB,
       onProgress: this.#events.onProgress,
     })
     try {

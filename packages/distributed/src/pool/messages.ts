@@ -23,6 +23,8 @@ export interface WorkerSetup {
   readonly deadline: number
   /** The module that such a process runs; the default is Saddle's own. It must call `serve`. */
   readonly laneFile: string | null
+  /** Limit of such a process's JavaScript heap in MiB; null: Node's own. */
+  readonly heapMiB: number | null
   /** [0] is 1 once the run is to stop. */
   readonly stop: Int32Array<SharedArrayBuffer>
   readonly seed: number
