@@ -17,8 +17,9 @@ export interface LaneOptions {
   readonly onProgress?: (done: number, total: number) => void
 }
 
-/** Characters kept of what a process wrote to stderr: its last words. */
-const LAST_WORDS = 600
+/** Characters of what a process wrote to stderr that are kept, and those of them that are shown. */
+const KEPT = 10_000
+const SHOWN = 600
 
 /**
  * A process started for one device, from the side of the thread that owns it. One order at a time; a process that died,
@@ -47,7 +48,7 @@ export class LaneChild {
     this.#process.on('error', error => this.#ended(error.message))
     this.#process.on('exit', (code, signal) => this.#ended(describeEnd(code, signal)))
     this.#process.stderr!.on('data', (chunk: Buffer) => {
-      this.#stderr = (this.#stderr + chunk).slice(-LAST_WORDS)
+      this.#stderr = (this.#stderr + chunk).slice(-KEPT)
     })
   }
 
@@ -118,7 +119,7 @@ export class LaneChild {
   }
 
   #obituary(): string {
-    const words = this.#stderr.trim()
+    const words = lastWords(this.#stderr)
     return (
       `the process ${this.#process.pid} of device ${this.#options.device.id} ${this.#end}` +
       (words === '' ? '' : `; its last words: ${words}`)
@@ -146,6 +147,12 @@ function tensorFlowEnvironment(visible: string): Record<string, string> {
     TF_CPP_MIN_LOG_LEVEL: process.env.TF_CPP_MIN_LOG_LEVEL ?? '2',
     ...(visible === '' ? { TF_NUM_INTRAOP_THREADS: '1', TF_NUM_INTEROP_THREADS: '1' } : {}),
   }
+}
+
+/** What Node says before it aborts, if that is how it ended; a long stack of its own functions follows it. */
+function lastWords(stderr: string): string {
+  const fatal = /^FATAL ERROR: .*$/m.exec(stderr)
+  return fatal === null ? stderr.trim().slice(-SHOWN) : fatal[0]
 }
 
 function describeEnd(code: number | null, signal: NodeJS.Signals | null): string {
