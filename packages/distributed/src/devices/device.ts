@@ -11,7 +11,7 @@ export interface Device {
   readonly process: DeviceProcess | null
 }
 
-export interface DeviceProcess {
+interface DeviceProcess {
   /** CUDA_VISIBLE_DEVICES of that process: the card's number, or nothing. */
   readonly visible: string
 }
@@ -79,7 +79,7 @@ function malformed(id: string): SaddleError {
 }
 
 /** What decides the last bits of what a device computes: devices of one kind agree on equal hardware. */
-export function kindOf({ backend, ordinal }: Device): string {
+function kindOf({ backend, ordinal }: Device): string {
   return backend === 'tensorflow' ? `tensorflow:${ordinal === null ? 'cpu' : 'gpu'}` : backend
 }
 

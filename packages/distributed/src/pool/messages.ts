@@ -40,7 +40,7 @@ export interface WorkerSetup {
 }
 
 /** Memory mapped by every process of a run. */
-export interface SharedMemory extends MemoryAddress {
+interface SharedMemory extends MemoryAddress {
   /** What a child process inherits, to map it too. */
   readonly fd: number
 }
