@@ -38,10 +38,10 @@ for (const [name, spec] of Object.entries(NETWORKS))
     const expected = 4 * (2 * weights + initial + frozen)
     t.ok(bytes >= expected && bytes < expected + 2 * 64, `${bytes} for ${expected}`)
     for (const window of [2 ** 28, 2 ** 12]) {
-      const question = { network: spec, examples: 50, shard: 8, window, workers: 3 }
+      const question = { network: spec, examples: 20, shard: 8, window, workers: 3 }
       const workspace = createWorkspace(parameters, {
-        examples: 50,
-        batch: 50,
+        examples: 20,
+        batch: 20,
         shard: 8,
         windowBytes: window,
         inFlight: 4,
