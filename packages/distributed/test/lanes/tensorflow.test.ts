@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { type ConfigInput, devices, train } from '@saddle/distributed'
+import { type ConfigInput, devices, type TrainEvent, train } from '@saddle/distributed'
 import t from 'tap'
 import { deep } from '../fixtures/configs.js'
 import { metrics, workersReady } from '../fixtures/lines.js'
@@ -44,6 +44,28 @@ t.test(
     // float32 sums in another order, over 5 steps of an attack that may take another of two equal points.
     t.ok(Math.abs(one.train!.robustLoss - reference.train!.robustLoss) < 1e-4)
     t.ok(Math.abs(one.bestLoss - reference.bestLoss) < 1e-4)
+  },
+)
+
+t.test(
+  'a process of TensorFlow that is killed, and a card that is full, change no bit',
+  { skip },
+  async t => {
+    const folder = t.testdir({ 'kill-0': '', 'card-1': '' })
+    const config = {
+      ...on(['tensorflow:cpu', 'tensorflow:cpu']),
+      descent: { ...deep.descent, steps: 3 },
+    }
+    const clean = await train(config, { out: `${folder}/clean` })
+    process.env.SADDLE_TEST_FAULTS = folder
+    const lost: string[] = []
+    const onEvent = (event: TrainEvent) => {
+      if (event.kind === 'worker-lost') lost.push(event.reason)
+    }
+    const laneFile = new URL('../fixtures/faulty.lane.mjs', import.meta.url)
+    const summary = await train(config, { out: `${folder}/run`, laneFile, onEvent })
+    t.equal(summary.weights, clean.weights)
+    t.match(lost.sort(), [/^OOM when allocating/, /tensorflow:cpu was killed \(SIGKILL\)/])
   },
 )
 
