@@ -66,12 +66,15 @@ t.test('a wrong configuration exits with 2, in one paragraph', async t => {
     'typo.yaml':
       'data: { classes: [3, 8] }\nnetwork: { width: 64, depht: 2 }\nperturbation: { kind: cap, radius: 0.1 }\n',
     'broken.yaml': 'network: { width: 64\n',
+    'good.yaml':
+      'network: { width: 64 }\nperturbation: { kind: cap, radius: 0.1 }\ndescent: { steps: 1 }\ndata: { classes: [3, 8] }\n',
   })
   const cases = [
     ['missing.yaml', [], /missing\.yaml.*no such file/],
     ['typo.yaml', [], /depht.*depth/s],
     ['broken.yaml', [], /line \d+, column \d+/],
     ['typo.yaml', ['--set', 'descent.stpes=3'], /nearest is "descent\.steps"/],
+    ['good.yaml', ['--devices', 'cpu, wasm:1'], /compute\.devices\[1\].*cores are not numbered/s],
   ] as const
   for (const [file, flags, message] of cases) {
     const { status, stdout, stderr } = await inside('train', `${dir}/${file}`, ...flags)
@@ -115,11 +118,28 @@ t.test('plan says that the width of Theorem 4.1 is an order of magnitude', async
   t.match(stdout, /order of magnitude/)
 })
 
+t.test('plan says what memory a width takes, and which width fits', async t => {
+  const flags = ['--theorem', '4.1', '--depth', '2', '--width', '4096', '--workers', '2']
+  const { memory } = JSON.parse((await inside('plan', ...flags, '--json')).stdout)
+  t.match(memory, { width: 4096, workers: 2 })
+  const [weights, initial, displacement] = memory.shared
+  // U is m × d, the second layer m × m.
+  t.equal(weights.bytes, 4 * (4096 * 784 + 4096 ** 2))
+  t.same([initial.bytes, displacement.bytes], [weights.bytes, weights.bytes])
+  t.ok(memory.largestWidth > 1000 && memory.largestWidth < Math.sqrt(memory.usable / 12))
+  const text = (await inside('plan', ...flags)).stdout
+  t.match(text, /Memory at width 4,096: \d+.*can be used/)
+  t.match(text, /The largest width that fits is [\d,]+\./)
+  const huge = (await inside('plan', ...flags, '--width', '10000000')).stdout
+  t.match(huge, /does not fit/)
+})
+
 t.test('devices loads every backend and says which one auto takes', async t => {
   const { status, stdout } = await inside('devices', '--json')
   t.equal(status, 0)
   const reports: { backend: string; available: boolean; preferred: boolean }[] = JSON.parse(stdout)
-  const [blas, ...embedded] = reports
+  const blas = reports.find(({ backend }) => backend === 'blas')
+  const embedded = reports.filter(({ backend }) => backend === 'wasm' || backend === 'cpu')
   t.match(embedded, [
     { backend: 'wasm', available: true, preferred: !blas!.available },
     { backend: 'cpu', available: true, preferred: false },

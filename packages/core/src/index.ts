@@ -57,6 +57,7 @@ export type { Loss } from './losses/loss.js'
 // networks
 export { type DeepReluOptions, deepReluNetwork } from './networks/deep.js'
 export { foldFrom } from './networks/fold.js'
+export { footprintOf } from './networks/footprint.js'
 export { networkFrom } from './networks/from-spec.js'
 export type {
   BallGroup,
@@ -102,6 +103,7 @@ export {
   type DeviceInfo,
   listBackends,
   registerBackend,
+  requireBackend,
   useBackend,
 } from './tensors/backends.js'
 export {

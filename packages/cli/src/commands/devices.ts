@@ -9,7 +9,9 @@ Examples:
   saddle devices --json
 
 Each backend is really loaded, so what is listed as available can compute here.
-Choose one with compute.backend in a configuration, or \`saddle train --backend\`.`
+Choose one with compute.backend in a configuration, or \`saddle train --backend\`; or name
+a device for every worker, by the names at the left of the lists: compute.devices, or
+\`saddle train --devices cuda:0,cuda:1\`.`
 
 export function addDevices(program: Command, terminal: Terminal): void {
   program
@@ -48,11 +50,16 @@ function describe(reports: readonly DeviceReport[], { out }: Terminal): string {
   return `${lines.join('\n')}`
 }
 
-/** Equal devices on one line: a machine's cores differ in their number only. */
+/** Equal devices on one line. */
 function groups(devices: DeviceReport['devices']): string[] {
   const byKind = new Map<string, string[]>()
-  for (const { id, name, memoryBytes } of devices) {
-    const kind = memoryBytes === null ? name : `${name}, ${bytes(memoryBytes)}`
+  for (const { id, name, memoryBytes, computeCapability, driver } of devices) {
+    const kind = [
+      name,
+      ...(memoryBytes === null ? [] : [bytes(memoryBytes)]),
+      ...(computeCapability ? [`compute capability ${computeCapability}`] : []),
+      ...(driver ? [`driver ${driver}`] : []),
+    ].join(', ')
     byKind.set(kind, [...(byKind.get(kind) ?? []), id])
   }
   return [...byKind].map(([kind, ids]) =>

@@ -23,6 +23,7 @@ and pictures/; with evaluation.baseline: true also baseline/, a run of its own.`
 interface TrainFlags extends SharedFlags {
   readonly out?: string
   readonly backend?: string
+  readonly devices?: string
   readonly set?: readonly string[]
 }
 
@@ -35,6 +36,7 @@ export function addTrain(program: Command, terminal: Terminal): void {
     .option('--out <DIR>', 'run folder to create (default: runs/NAME-YYYYMMDD-HHMMSS)')
     .option('--workers <N>', 'worker threads (default: one a core)', positiveInteger)
     .option('--backend <NAME>', 'what computes: auto, wasm, cpu, … (see `saddle devices`)')
+    .option('--devices <LIST>', 'one a worker, with commas between: cuda:0,cuda:1')
     .option('--set <PATH=VALUE>', 'change one setting; may be given many times', assignment)
     .option('--quiet', 'no progress on stderr')
     .option('--json', 'print the summary as one JSON object instead of a table')
@@ -44,12 +46,20 @@ export function addTrain(program: Command, terminal: Terminal): void {
       const { conduct } = await import('./conduct.js')
       const { runExperiment } = await import('../experiment.js')
       const backend = flags.backend === undefined ? [] : [`compute.backend=${flags.backend}`]
-      const { config } = await readConfig(file, [...(flags.set ?? []), ...backend])
+      const devices =
+        flags.devices === undefined ? [] : [`compute.devices=${asList(flags.devices)}`]
+      const settings = [...(flags.set ?? []), ...backend, ...devices]
+      const { config } = await readConfig(file, settings)
       const dir = flags.out ?? `runs/${config.name}-${timestamp(new Date())}`
       await conduct(terminal, flags, options =>
         runExperiment({ train, resume }, config, dir, options),
       )
     })
+}
+
+/** A list of names as YAML has it; `auto` as it is. */
+function asList(names: string): string {
+  return names === 'auto' ? names : JSON.stringify(names.split(',').map(name => name.trim()))
 }
 
 /** yyyymmdd-hhmmss, local time. */

@@ -12,6 +12,7 @@ const start: TrainEvent = {
   fromStep: 0,
   workers: 2,
   backend: 'wasm',
+  devices: ['wasm', 'wasm'],
   passedOver: [{ name: 'blas', reason: 'not installed' }],
   split: { by: 'neurons', examples: 160_160, neurons: 704 },
   plan: [{ matrix: 'first', form: 'factors', factorBytes: 3 << 20, denseBytes: 12 << 20 }],

@@ -2,6 +2,8 @@ import * as tf from '@tensorflow/tfjs-core'
 import { SaddleError } from '../errors.js'
 import type { ArrayAlgebra } from './algebra.js'
 import type { RegisteredCuda } from './cuda/backend.js'
+import { findTensorFlow } from './tensorflow/find.js'
+import { loadTensorFlow, tensorFlowDevices, tensorFlowFound } from './tensorflow/load.js'
 
 /** What computes in this thread. One entry a backend; the registry is the only place that knows their names. */
 export interface Backend {
@@ -36,16 +38,16 @@ export interface Backend {
   found?(): string | null
 }
 
-/** A device with a memory of its own. */
+/** One thing that a backend can compute on. */
 export interface DeviceInfo {
-  /** Its number among those that the driver lets this process see, from 0. */
+  /** Its number among the backend's devices, from 0: what `load` takes. */
   readonly ordinal: number
   readonly name: string
-  readonly memoryBytes: number
-  /** Major and minor version of what it can run: `9.0`. */
-  readonly computeCapability: string
-  /** The version that the driver gives itself. */
-  readonly driver: string
+  readonly memoryBytes: number | null
+  /** Of an NVIDIA card, such as 9.0. */
+  readonly computeCapability?: string
+  /** Version of its driver. */
+  readonly driver?: string
 }
 
 /** The outcome of `useBackend`: what computes, and why the others were not taken. */
@@ -69,7 +71,8 @@ export function listBackends(): Backend[] {
 }
 
 /**
- * Makes `name` compute in this thread; `auto` takes the first of the preferred backends that loads.
+ * Makes `name` compute in this thread; `auto` takes the first of the preferred backends that loads, of those that
+ * may live in a thread.
  *
  * @param ordinal the device that it computes on, of those that `Backend.devices` lists. Default 0; backends without
  * devices to choose from take any.
@@ -77,7 +80,9 @@ export function listBackends(): Backend[] {
  */
 export async function useBackend(name: string, ordinal = 0): Promise<BackendChoice> {
   const candidates =
-    name === 'auto' ? listBackends().filter(b => b.preference !== null) : [requireBackend(name)]
+    name === 'auto'
+      ? listBackends().filter(b => b.preference !== null && b.lives === 'thread')
+      : [requireBackend(name)]
   const passedOver: { name: string; reason: string }[] = []
   for (const backend of candidates) {
     try {
@@ -107,7 +112,8 @@ export function currentBackend(): Backend {
   return active
 }
 
-function requireBackend(name: string): Backend {
+/** The backend of that name. @throws SaddleError BACKEND if there is none. */
+export function requireBackend(name: string): Backend {
   const backend = registry.get(name)
   if (backend !== undefined) return backend
   const known = ['auto', ...listBackends().map(b => b.name)].join(', ')
@@ -158,6 +164,24 @@ registerBackend({
   },
   found: () => blas?.found ?? null,
   algebra: () => blas?.algebra ?? null,
+})
+
+registerBackend({
+  name: 'tensorflow',
+  description: "TensorFlow's own runtime, on a GPU or on the processor; one process a worker",
+  needs:
+    '@tensorflow/tfjs-node-gpu or @tensorflow/tfjs-node with its addon, or the path of such a package in the ' +
+    'environment variable SADDLE_TENSORFLOW; see docs/devices.md',
+  lives: 'process',
+  sharesMemory: false,
+  takesTransposed: true,
+  // A GPU is faster than any BLAS; on the processor TensorFlow is slower than one that reads weights in place.
+  get preference() {
+    return findTensorFlow()?.gpu === true ? 15 : 30
+  },
+  load: ordinal => loadTensorFlow(ordinal),
+  found: () => tensorFlowFound(),
+  devices: () => tensorFlowDevices(),
 })
 
 registerBackend({

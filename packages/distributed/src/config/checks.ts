@@ -1,4 +1,5 @@
 import { activationFrom, lossFrom, SaddleError } from '@saddle/core'
+import { parseDevice } from '../devices/device.js'
 import { type Problem, show } from './problems.js'
 import type { Config } from './schema.js'
 
@@ -13,6 +14,7 @@ export function crossCheck(config: Config): Problem[] {
     ...checkDescent(config),
     ...checkCompute(config),
     ...checkTestFiles(config),
+    ...checkDevices(config),
   ]
 }
 
@@ -166,6 +168,13 @@ function checkCompute({ network: { depth }, compute: { split } }: Config): Probl
     'compute.split',
     `auto | examples for network.depth: ${depth} (a neuron above the first hidden layer needs all of those below it)`,
     split,
+  )
+}
+
+function checkDevices({ compute: { devices } }: Config): Problem[] {
+  if (devices === 'auto') return []
+  return devices.flatMap((id, index) =>
+    problemOfName(`compute.devices[${index}]`, () => parseDevice(id)),
   )
 }
 

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { kindsOf, parseDevice } from '../devices/device.js'
 import { withoutFiles } from './files.js'
 import type { Config } from './schema.js'
 
@@ -6,15 +7,23 @@ import type { Config } from './schema.js'
  * SHA-256 over what decides the weights, as hex: two configurations of one hash train the same bits on the same
  * data. Left out are the name, how many workers there are and how often they may die, when checkpoints are
  * written, the evaluation, and the paths of data files (their contents have a hash of their own). The backend
- * stays in: it decides the last bits.
+ * stays in, and of a list of devices the kinds that occur: they decide the last bits.
  */
 export function configHash(config: Config): string {
   const deciding = {
     ...without(config, ['name', 'checkpoints', 'evaluation']),
     data: { ...config.data, source: withoutFiles(config.data.source) },
-    compute: without(config.compute, ['workers', 'retries']),
+    compute: {
+      ...without(config.compute, ['workers', 'retries', 'deadline', 'devices']),
+      backend: computing(config.compute),
+    },
   }
   return createHash('sha256').update(canonicalJson(deciding)).digest('hex')
+}
+
+/** The backend, or the kinds of the devices; a list of one kind hashes as its backend does. */
+function computing({ backend, devices }: Config['compute']): string {
+  return devices === 'auto' ? backend : kindsOf(devices.map(parseDevice)).join('+')
 }
 
 function without(value: object, keys: readonly string[]): Record<string, unknown> {

@@ -174,11 +174,24 @@ export const configSchema = z
       .describe('what is kept on disk, to resume from'),
     compute: z
       .strictObject({
-        backend: z.string().default('auto').describe('auto, wasm, cpu, …; see `saddle devices`'),
+        backend: z
+          .string()
+          .default('auto')
+          .describe(
+            'auto, wasm, cpu, …; see `saddle devices`. Beside a list of devices: what computes the initial weights',
+          ),
+        devices: z
+          .union([z.literal('auto'), z.array(z.string()).min(1)])
+          .default('auto')
+          .describe(
+            'auto: workers on `backend`; or a list such as [cuda:0, cuda:1, blas], repeats allowed; see docs/devices.md',
+          ),
         workers: z
           .union([z.literal('auto'), positiveInt])
           .default('auto')
-          .describe('auto: one a core'),
+          .describe(
+            'auto: one a core, or one a device; with more workers devices are dealt in turn',
+          ),
         split: z
           .enum(['auto', 'examples', 'neurons'])
           .default('auto')
@@ -198,9 +211,14 @@ export const configSchema = z
           .min(0)
           .default(3)
           .describe('times a shard is done again after its worker died'),
+        deadline: z
+          .number()
+          .positive()
+          .default(300)
+          .describe('seconds without a sign of life after which a process of a device is killed'),
       })
       .prefault({})
-      .describe('what computes; workers and retries change no bit of the result'),
+      .describe('what computes; workers, retries and deadline change no bit of the result'),
   })
   .describe('A Saddle run')
 

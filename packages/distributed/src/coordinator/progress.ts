@@ -1,4 +1,4 @@
-import type { Host } from '../pool/messages.js'
+import type { Host, LaneProcess } from '../pool/messages.js'
 
 /**
  * Joins what workers say of their shards into one number for a progress bar: shards finished plus the parts done
@@ -7,21 +7,18 @@ import type { Host } from '../pool/messages.js'
 export class ShardProgress implements Host {
   readonly #parts = new Map<number, number>()
   readonly #emit: (step: number, done: number, total: number) => void
-  readonly #onReady: (slot: number, backend: string) => void
+  readonly #onReady: Host['ready']
   #step = 0
   #finished = 0
   #total = 0
 
-  constructor(
-    emit: (step: number, done: number, total: number) => void,
-    onReady: (slot: number, backend: string) => void,
-  ) {
+  constructor(emit: (step: number, done: number, total: number) => void, onReady: Host['ready']) {
     this.#emit = emit
     this.#onReady = onReady
   }
 
-  ready(slot: number, backend: string): void {
-    this.#onReady(slot, backend)
+  ready(slot: number, device: string, lane: LaneProcess | null): void {
+    this.#onReady(slot, device, lane)
   }
 
   progress(slot: number, done: number, total: number): void {

@@ -1,5 +1,7 @@
-import { type BackendChoice, SaddleError, useBackend } from '@saddle/core'
+import { SaddleError } from '@saddle/core'
 import type { Config } from '../config/schema.js'
+import { kindsOf } from '../devices/device.js'
+import { type Chosen, chooseDevices } from '../devices/resolve.js'
 import type { RunSummary, TrainEvent } from '../run/events.js'
 import { closeLogger, createLogger } from '../run/logger.js'
 import { type Prepared, prepare } from './prepare.js'
@@ -15,6 +17,8 @@ export interface RunOptions {
   readonly directory?: string
   /** The pool's worker module, for embedding; it must hand its tasks to `doorbell`. */
   readonly workerFile?: URL
+  /** The module of a worker's process, for embedding; it must call `serve`. */
+  readonly laneFile?: URL
   /** Limit of a worker's JavaScript heap in MiB. */
   readonly heapMiB?: number
 }
@@ -23,17 +27,17 @@ export interface RunOptions {
 export interface Begun {
   /** With the backend that `auto` stood for: a resumed run must compute with the same one. */
   readonly config: Config
-  readonly backend: BackendChoice
+  readonly chosen: Chosen
   readonly prepared: Prepared
 }
 
-/** Chooses the backend, loads the data, draws or restores the weights; finds all bad input. Writes nothing. */
+/** Chooses backend and devices, loads the data, draws or restores the weights; finds all bad input. Writes nothing. */
 export async function beginRun(dir: string, config: Config, options: RunOptions): Promise<Begun> {
-  const backend = await useBackend(config.compute.backend)
-  const compute = { ...config.compute, backend: backend.backend.name }
-  const resolved = { ...config, compute }
+  const workers = options.workers ?? config.compute.workers
+  const chosen = await chooseDevices({ ...config.compute, workers })
+  const resolved = { ...config, compute: { ...config.compute, backend: chosen.backend } }
   const prepared = await prepare(dir, resolved, options.directory ?? process.cwd())
-  return { config: resolved, backend, prepared }
+  return { config: resolved, chosen, prepared }
 }
 
 /**
@@ -45,18 +49,19 @@ export async function carryOut(
   begun: Begun,
   options: RunOptions,
 ): Promise<RunSummary> {
-  const { config, prepared } = begun
-  const { backend, passedOver } = begun.backend
+  const { config, chosen, prepared } = begun
+  const backend = kindsOf(chosen.devices).join('+')
   const logger = createLogger(dir)
   const emit = options.onEvent ?? (() => {})
   try {
-    for (const remark of prepared.remarks) logger.info(remark)
-    const run = new Session(dir, config, options, prepared, backend.name, logger)
+    for (const remark of [...prepared.remarks, ...chosen.remarks]) logger.info(remark)
+    using run = new Session(dir, config, options, prepared, chosen.devices, logger)
     const start = {
       fromStep: run.progress.step,
       workers: run.workers,
-      backend: backend.name,
-      passedOver,
+      backend,
+      devices: chosen.devices.map(({ id }) => id),
+      passedOver: chosen.host.passedOver,
       split: run.split,
       plan: run.workspace.matrices.map(({ name: matrix, form, factorBytes, denseBytes }) => ({
         matrix,

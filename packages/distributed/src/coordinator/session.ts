@@ -12,10 +12,12 @@ import type { Logger } from 'winston'
 import { writeCheckpoint } from '../checkpoint/checkpoint.js'
 import { FORMAT } from '../checkpoint/manifest.js'
 import type { Config } from '../config/schema.js'
-import { defaultWorkers } from '../devices/report.js'
+import { type Device, kindsOf } from '../devices/device.js'
 import { createSlots } from '../devices/slots.js'
+import { MappedMemory } from '../memory/mapped.js'
+import { bytesOfArrays, describeArrays, moveArrays } from '../memory/move.js'
 import { describe, WorkerPool } from '../pool/pool.js'
-import { createWorkspace, formsOf, type Workspace } from '../replica/workspace.js'
+import { createWorkspace, formsOf, shapesOf, type Workspace } from '../replica/workspace.js'
 import type { RunSummary, StepRecord, TrainEvent } from '../run/events.js'
 import { writeJsonAtomic } from '../run/folder.js'
 import { MetricsLog } from '../run/metrics.js'
@@ -40,7 +42,7 @@ interface Progress {
 }
 
 /** One run at work: its workers, its metrics, and what it remembers from step to step. */
-export class Session {
+export class Session implements Disposable {
   readonly workers: number
   readonly split: Split
   readonly workspace: Workspace
@@ -50,9 +52,12 @@ export class Session {
   readonly #config: Config
   readonly #options: RunOptions
   readonly #prepared: Prepared
-  readonly #backend: string
+  readonly #devices: readonly Device[]
   readonly #logger: Logger
-  readonly #stop = new Int32Array(new SharedArrayBuffer(4))
+  /** [0] is 1 once the run is to stop. */
+  readonly #signals = { stop: new Int32Array(new SharedArrayBuffer(4)) }
+  /** Where weights, data and gradients lie if other processes are to see them. */
+  readonly #memory: MappedMemory | null
   readonly #emit: (event: TrainEvent) => void
 
   constructor(
@@ -60,24 +65,29 @@ export class Session {
     config: Config,
     options: RunOptions,
     prepared: Prepared,
-    backend: string,
+    devices: readonly Device[],
     logger: Logger,
   ) {
     this.#dir = dir
     this.#config = config
     this.#options = options
     this.#prepared = prepared
-    this.#backend = backend
+    this.#devices = devices
     this.#logger = logger
     this.#emit = options.onEvent ?? (() => {})
-    const asked = options.workers ?? config.compute.workers
-    this.workers = asked === 'auto' ? defaultWorkers() : asked
+    this.workers = devices.length
     const { count } = prepared.data.train
     const { parameters, network } = prepared
     const { shard, window, split } = config.compute
     const batch = config.descent.batch === 'full' ? count : Math.min(config.descent.batch, count)
-    const choice = { asked: split, attack: config.attack, batch, shard }
-    this.split = chooseSplit(network.spec, formsOf(parameters, batch), choice)
+    const inProcesses = devices.some(device => device.process !== null)
+    const choice = {
+      asked: inProcesses ? withoutTeam(split) : split,
+      attack: config.attack,
+      batch,
+      shard,
+    }
+    this.split = chooseSplit(network.spec, formsOf(shapesOf(parameters), batch), choice)
     const asTeam = this.split.by === 'neurons'
     const { inputs, outputs } = network.spec
     this.#team = asTeam
@@ -90,6 +100,7 @@ export class Session {
       windowBytes: window,
       inFlight: asTeam ? Number(batch > shard) : this.workers + 1,
     })
+    this.#memory = inProcesses ? this.#share() : null
     const { checkpoint } = prepared
     this.progress = {
       step: checkpoint?.step ?? 0,
@@ -101,14 +112,30 @@ export class Session {
     }
   }
 
+  /** Moves all that workers see into memory that processes share. */
+  #share(): MappedMemory {
+    const { parameters, comparator, data } = this.#prepared
+    const parts = [parameters, comparator, data, this.workspace, this.#signals].filter(
+      p => p !== null,
+    )
+    const memory = MappedMemory.create(bytesOfArrays(parts))
+    moveArrays(parts, memory)
+    return memory
+  }
+
+  /** To be called when the run is over: weights that processes shared can't be read afterwards. */
+  [Symbol.dispose](): void {
+    this.#memory?.[Symbol.dispose]()
+  }
+
   async finish(): Promise<RunSummary> {
     const { signal } = this.#options
-    const onAbort = () => Atomics.store(this.#stop, 0, 1)
+    const onAbort = () => Atomics.store(this.#signals.stop, 0, 1)
     if (signal?.aborted === true) onAbort()
     signal?.addEventListener('abort', onAbort)
     const shards = new ShardProgress(
       (step, done, total) => this.#emit({ kind: 'shard', step, done, total }),
-      (slot, backend) => this.#logger.info('worker ready', { slot, backend }),
+      (slot, device, lane) => this.#logger.info('worker ready', { slot, device, ...lane }),
     )
     const metrics = MetricsLog.open(this.#dir, {
       truncateTo: this.#prepared.checkpoint?.metricsBytes ?? 0,
@@ -125,12 +152,17 @@ export class Session {
 
   #startPool(host: ShardProgress): WorkerPool {
     const { parameters, comparator, data } = this.#prepared
-    const { workerFile, heapMiB } = this.#options
+    const { workerFile, laneFile, heapMiB } = this.#options
+    const memory = this.#memory
     return new WorkerPool(
-      {
-        backend: this.#backend,
+      describeArrays({
+        devices: this.#devices,
         slots: createSlots(this.workers),
-        stop: this.#stop,
+        memory: memory && { address: memory.address, bytes: memory.bytes, fd: memory.fd },
+        deadline: this.#config.compute.deadline,
+        laneFile: laneFile?.href ?? null,
+        heapMiB: heapMiB ?? null,
+        stop: this.#signals.stop,
         seed: this.#config.seed,
         network: this.#prepared.network.spec,
         parameters,
@@ -141,7 +173,7 @@ export class Session {
         test: data.test,
         workspace: this.workspace,
         team: this.#team,
-      },
+      }),
       {
         workers: this.workers,
         retries: this.#config.compute.retries,
@@ -188,7 +220,7 @@ export class Session {
         saved = step
       }
     }
-    const stopped = this.#stop[0] === 1
+    const stopped = this.#signals.stop[0] === 1
     if (stopped && (saved < this.progress.step || this.#prepared.checkpoint === null))
       await this.#save(metrics)
     return stopped
@@ -198,7 +230,7 @@ export class Session {
   async #unlessStopped<T>(work: () => Promise<T>): Promise<T | null> {
     // Lets signals and progress through between two steps.
     await new Promise(setImmediate)
-    if (Atomics.load(this.#stop, 0) === 1) return null
+    if (Atomics.load(this.#signals.stop, 0) === 1) return null
     try {
       return await work()
     } catch (error) {
@@ -256,7 +288,7 @@ export class Session {
     const { progress } = this
     const summary: RunSummary = {
       name,
-      status: this.#stop[0] === 1 ? 'stopped' : 'done',
+      status: this.#signals.stop[0] === 1 ? 'stopped' : 'done',
       steps: descent.steps,
       stepsDone: progress.step,
       train,
@@ -267,7 +299,7 @@ export class Session {
       bestLoss: progress.bestLoss,
       regret: reportRegret(progress.regret),
       seconds: progress.seconds,
-      backend: this.#backend,
+      backend: kindsOf(this.#devices).join('+'),
       workers: this.workers,
       attack,
       evaluationAttack: evaluation.attack,
@@ -289,4 +321,14 @@ function hashOf({ trained }: Parameters): string {
       new Uint8Array(weights.data.buffer, weights.data.byteOffset, weights.data.byteLength),
     )
   return hash.digest('hex')
+}
+
+/** Members of a team wait for each other in memory that only threads can wait on. */
+function withoutTeam(asked: Config['compute']['split']): 'examples' {
+  if (asked !== 'neurons') return 'examples'
+  throw new SaddleError(
+    'CONFIG',
+    'compute.split is "neurons", but a device lives in a process of its own, and only threads can share out neurons. ' +
+      'Use compute.split: examples (or auto), or devices that live in threads.',
+  )
 }

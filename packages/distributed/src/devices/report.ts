@@ -1,5 +1,7 @@
 import { availableParallelism, cpus, totalmem } from 'node:os'
-import { listBackends, useBackend } from '@saddle/core'
+import { type Backend, type DeviceInfo, listBackends, useBackend } from '@saddle/core'
+import { probe } from '../lanes/probe.js'
+import type { Probed } from '../lanes/protocol.js'
 
 /** What one backend sees on this machine. */
 export interface DeviceReport {
@@ -12,54 +14,59 @@ export interface DeviceReport {
   readonly reason: string | null
   /** What it computes with on this machine, such as a library and its version. */
   readonly found: string | null
-  readonly devices: readonly {
-    readonly id: string
-    readonly name: string
-    readonly memoryBytes: number | null
-  }[]
+  /** `id` is what `compute.devices` takes. */
+  readonly devices: readonly (Omit<DeviceInfo, 'ordinal'> & { readonly id: string })[]
   /** True for the backend that `auto` takes. */
   readonly preferred: boolean
 }
 
 /**
- * Tries every backend in this thread and says what each sees; afterwards the one that `auto` prefers computes in
- * this thread.
+ * Tries every backend, in this thread or in a process that ends, and says what each sees; afterwards the one that
+ * `auto` prefers among those of a thread computes in this one.
  */
 export async function devices(): Promise<DeviceReport[]> {
   const reports: DeviceReport[] = []
   for (const backend of listBackends()) {
-    const { name, description, needs, lives } = backend
-    const reason = await useBackend(name).then(
-      () => null,
-      (error: Error) => error.message,
-    )
-    const available = reason === null
+    const { name, description, needs, lives, preference } = backend
+    const outcome = await look(backend).catch((error: Error) => error.message)
+    const available = typeof outcome !== 'string'
+    const preferred = available && preference !== null && reports.every(report => !report.preferred)
     reports.push({
       backend: name,
       description,
       needs,
       lives,
       available,
-      reason,
-      found: available ? (backend.found?.() ?? null) : null,
-      devices: available ? cpuDevices() : [],
-      preferred: false,
+      reason: available ? null : outcome,
+      found: available ? outcome.found : null,
+      devices: available ? named(backend, outcome.devices) : [],
+      preferred,
     })
   }
-  const { backend } = await useBackend('auto')
-  return reports.map(r => ({ ...r, preferred: r.backend === backend.name }))
+  await useBackend('auto')
+  return reports
 }
 
-/** Workers that `auto` starts: one a core this process may use. */
+async function look({ name, lives }: Backend): Promise<Probed> {
+  if (lives === 'process')
+    return probe({ id: name, backend: name, ordinal: null, process: { visible: ALL_CARDS } })
+  const { backend } = await useBackend(name)
+  return { found: backend.found?.() ?? null, devices: backend.devices?.() ?? [] }
+}
+
+/** CUDA_VISIBLE_DEVICES of a process that is to see every card: it stops at the first number that is none. */
+export const ALL_CARDS = Array.from({ length: 64 }, (_, i) => i).join(',')
+
+/** Workers that `auto` starts on the processor: one a core this process may use. */
 export function defaultWorkers(): number {
   return availableParallelism()
 }
 
-function cpuDevices() {
+function named({ name, lives }: Backend, devices: readonly DeviceInfo[]): DeviceReport['devices'] {
+  const prefix = lives === 'process' ? `${name}:gpu` : name
+  if (devices.length > 0)
+    return devices.map(({ ordinal, ...rest }) => ({ id: `${prefix}:${ordinal}`, ...rest }))
+  const id = lives === 'process' ? `${name}:cpu` : name
   const model = cpus()[0]?.model.trim() ?? 'CPU'
-  return Array.from({ length: defaultWorkers() }, (_, i) => ({
-    id: `cpu:${i}`,
-    name: model,
-    memoryBytes: totalmem(),
-  }))
+  return [{ id, name: `${defaultWorkers()} × ${model}`, memoryBytes: totalmem() }]
 }

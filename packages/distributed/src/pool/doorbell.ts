@@ -3,17 +3,19 @@ import { SaddleError, toWire, useBackend } from '@saddle/core'
 import * as Comlink from 'comlink/dist/esm/comlink.mjs'
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs'
 import { claimSlot } from '../devices/slots.js'
+import { Lane } from '../lanes/lane.js'
+import { findArrays } from '../memory/move.js'
 import { Replica } from '../replica/replica.js'
 import type { ChannelMessage, Host, Task, WorkerSetup } from './messages.js'
 
 /**
- * Runs one task in this worker thread. The first task claims a device slot, starts the backend and opens the
- * Comlink channel: a failure there is the task's, to be reported and tried again, never the thread's at load.
+ * Runs one task in this worker thread, or in the process that it owns. The first task claims a device slot, starts the
+ * backend and opens the Comlink channel: a failure there is the task's, to be reported and tried again, never the thread's at load.
  */
 export async function doorbell(task: Task): Promise<unknown> {
   try {
-    replica ??= open()
-    return dispatch(await replica, task)
+    runner ??= open()
+    return await (await runner).run(task)
   } catch (error) {
     const wire = toWire(error)
     if (wire === null) throw error
@@ -22,18 +24,31 @@ export async function doorbell(task: Task): Promise<unknown> {
   }
 }
 
-let replica: Promise<Replica> | undefined
+/** What does this thread's tasks: a replica in it, or the process that it owns. */
+interface Runner {
+  run(task: Task): unknown
+}
 
-async function open(): Promise<Replica> {
+let runner: Promise<Runner> | undefined
+
+async function open(): Promise<Runner> {
   const setup = workerData as WorkerSetup
   const slot = claimSlot(setup.slots, threadId)
   if (slot < 0)
     throw new SaddleError('WORKER', 'No device slot became free within 30 s.', { threadId })
-  await useBackend(setup.backend)
+  const device = setup.devices[slot]!
   const host = openChannel()
   // Nobody waits for the answers: the coordinator may be gone, and a shard must not wait for a progress bar.
-  void host.ready(slot, setup.backend)
-  return new Replica(setup, (done, total) => void host.progress(slot, done, total))
+  const onProgress = (done: number, total: number) => void host.progress(slot, done, total)
+  if (device.process !== null)
+    return new Lane(setup, device, {
+      onReady: lane => void host.ready(slot, device.id, lane),
+      onProgress,
+    })
+  await useBackend(device.backend, device.ordinal ?? undefined)
+  void host.ready(slot, device.id, null)
+  const { memory } = setup
+  return new Replica(memory === null ? setup : findArrays(setup, memory), onProgress)
 }
 
 function openChannel(): Comlink.Remote<Host> {
@@ -42,21 +57,4 @@ function openChannel(): Comlink.Remote<Host> {
   parentPort!.postMessage(message, [port2])
   port1.unref()
   return Comlink.wrap<Host>(nodeEndpoint(port1))
-}
-
-function dispatch(replica: Replica, task: Task): unknown {
-  switch (task.kind) {
-    case 'attack':
-      return replica.attack(task)
-    case 'team':
-      return replica.attackTogether(task)
-    case 'evaluate':
-      return replica.evaluate(task)
-    case 'combine':
-      return replica.combine(task)
-    case 'propose':
-      return replica.propose(task)
-    case 'settle':
-      return replica.settle(task)
-  }
 }

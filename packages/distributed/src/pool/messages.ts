@@ -7,14 +7,25 @@ import type {
   ProposalSums,
   SetSpec,
 } from '@saddle/core'
+import type { Device } from '../devices/device.js'
 import type { SlotTable } from '../devices/slots.js'
+import type { MemoryAddress } from '../memory/mapped.js'
 import type { Workspace } from '../replica/workspace.js'
 import type { Team } from '../team/team.js'
 
 /** Everything a worker needs besides its tasks; arrays are shared, not copied. Posted once, as `workerData`. */
 export interface WorkerSetup {
-  readonly backend: string
+  /** What the worker that holds slot i computes on. */
+  readonly devices: readonly Device[]
   readonly slots: SlotTable
+  /** Present where a device lives in a process: the arrays below are then places in this memory. */
+  readonly memory: SharedMemory | null
+  /** Seconds without a sign of life after which a process is given up. */
+  readonly deadline: number
+  /** The module that such a process runs; the default is Saddle's own. It must call `serve`. */
+  readonly laneFile: string | null
+  /** Limit of such a process's JavaScript heap in MiB; null: Node's own. */
+  readonly heapMiB: number | null
   /** [0] is 1 once the run is to stop. */
   readonly stop: Int32Array<SharedArrayBuffer>
   readonly seed: number
@@ -29,6 +40,12 @@ export interface WorkerSetup {
   readonly workspace: Workspace
   /** What workers share that split the neurons; null where they split examples. */
   readonly team: Team | null
+}
+
+/** Memory mapped by every process of a run. */
+interface SharedMemory extends MemoryAddress {
+  /** What a child process inherits, to map it too. */
+  readonly fd: number
 }
 
 /** Attack examples order[start..stop) of the batch and write their share of the gradient. */
@@ -139,8 +156,15 @@ export interface Replies {
 export interface Host {
   /** Gradient steps done of the attack on the current shard. */
   progress(slot: number, done: number, total: number): void
-  /** The worker is up: its slot and the backend that computes in it. */
-  ready(slot: number, backend: string): void
+  /** The worker is up: its slot, its device, and the process that it lives in, if that is its own. */
+  ready(slot: number, device: string, lane: LaneProcess | null): void
+}
+
+/** A process of a worker's own, as it described itself. */
+export interface LaneProcess {
+  readonly pid: number
+  /** The CUDA_VISIBLE_DEVICES that it got. */
+  readonly visible: string | null
 }
 
 /** How a worker hands its end of the Comlink channel to the coordinator. */

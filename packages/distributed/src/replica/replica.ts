@@ -34,7 +34,9 @@ import type {
   EvaluateReply,
   EvaluateTask,
   ProposeTask,
+  Replies,
   SettleTask,
+  Task,
   TeamTask,
   WindowShard,
   WorkerSetup,
@@ -47,9 +49,9 @@ import { stopSignal, wholePasses } from './whole.js'
 import { type GradientBuffers, journalOf } from './workspace.js'
 
 /**
- * A copy of the run inside one thread: what can be done to the weights and to a shard of examples.
+ * A copy of the run inside one thread or process: what can be done to the weights and to a shard of examples.
  *
- * CPU workers share one set of weights, so a replica holds none of its own. Every method can be called again with
+ * All workers of a machine share one set of weights, so a replica holds none of its own. Every method can be called again with
  * the same arguments after a worker died in the middle of it: outputs are only ever overwritten with the same bits, and
  * `settle` goes on where its journal says.
  */
@@ -77,6 +79,23 @@ export class Replica {
     this.#follower = follower
     this.#model = { ...model, follow: () => follower.inputGradient }
     this.#onProgress = onProgress
+  }
+
+  run(task: Task): Replies[Task['kind']] {
+    switch (task.kind) {
+      case 'attack':
+        return this.attack(task)
+      case 'team':
+        return this.attackTogether(task)
+      case 'evaluate':
+        return this.evaluate(task)
+      case 'combine':
+        return this.combine(task)
+      case 'propose':
+        return this.propose(task)
+      case 'settle':
+        return this.settle(task)
+    }
   }
 
   /** x'_i = A(W, x_i), then the factors of (1/n) Σ ℓ'_i ∇_W f(W, x'_i) with x'_i held fixed. */

@@ -50,6 +50,17 @@ export interface WorkspaceOptions {
   readonly inFlight: number
 }
 
+/** A matrix whose gradients travel. */
+interface TravellingMatrix {
+  readonly name: string
+  readonly rows: number
+  readonly cols: number
+}
+
+export function shapesOf({ trained }: Parameters): TravellingMatrix[] {
+  return trained.map(({ name, weights: { rows, cols } }) => ({ name, rows, cols }))
+}
+
 /** How the gradient of a matrix travels, with the bytes that decide. */
 export type GradientForm = Pick<
   GradientBuffers,
@@ -57,8 +68,8 @@ export type GradientForm = Pick<
 >
 
 /** The form with fewer bytes for each trained matrix, over a batch of so many examples. */
-export function formsOf({ trained }: Parameters, batch: number): GradientForm[] {
-  return trained.map(({ name, weights: { rows, cols } }) => {
+export function formsOf(trained: readonly TravellingMatrix[], batch: number): GradientForm[] {
+  return trained.map(({ name, rows, cols }) => {
     const factorBytes = 4 * batch * (rows + cols)
     const denseBytes = 4 * rows * cols
     const form = denseBytes < factorBytes ? 'dense' : 'factors'
@@ -66,32 +77,66 @@ export function formsOf({ trained }: Parameters, batch: number): GradientForm[] 
   })
 }
 
-/** Plans the forms and allocates the buffers. */
-export function createWorkspace(parameters: Parameters, options: WorkspaceOptions): Workspace {
+/** How long a workspace's arrays are, before any is there. */
+interface WorkspacePlan extends Pick<Workspace, 'windowExamples' | 'chunk'> {
+  readonly order: number
+  readonly matrices: readonly (TravellingMatrix &
+    Pick<GradientBuffers, 'form' | 'factorBytes' | 'denseBytes'> & {
+      /** 0: there is none. */
+      readonly signals: number
+      readonly inputs: number
+      readonly staging: { readonly count: number; readonly length: number }
+      readonly sum: number
+      readonly journal: number
+    })[]
+}
+
+/** Decides how gradients travel; allocates nothing. */
+export function planWorkspace(
+  trained: readonly TravellingMatrix[],
+  options: WorkspaceOptions,
+): WorkspacePlan {
   const { examples, batch, shard, windowBytes, inFlight } = options
-  const forms = formsOf(parameters, batch)
+  const forms = formsOf(trained, batch)
   const bytesPerExample = forms
     .filter(f => f.form === 'factors')
     .reduce((sum, f) => sum + 4 * (f.rows + f.cols), 0)
   const windowExamples = windowSize(batch, shard, windowBytes, bytesPerExample)
   const oneWindow = windowExamples >= batch
   return {
-    order: new Int32Array(new SharedArrayBuffer(4 * examples)),
+    order: examples,
     windowExamples,
     // Half the window's bytes: at the default, shards of 128 examples are cut beyond a width of 2·10⁵.
     chunk: Math.max(1, Math.floor(windowBytes / 8 / Math.max(...forms.map(f => f.rows)))),
     matrices: forms.map(f => {
       const factors = f.form === 'factors'
-      const stagingCount = factors ? (oneWindow ? 0 : 1) : inFlight
+      const length = f.rows * f.cols
       return {
         ...f,
-        signals: factors ? shared(windowExamples * f.rows) : null,
-        inputs: factors ? shared(windowExamples * f.cols) : null,
-        staging: Array.from({ length: stagingCount }, () => shared(f.rows * f.cols)),
-        sum: factors && oneWindow ? null : shared(f.rows * f.cols),
-        journal: new Int32Array(new SharedArrayBuffer(4 * journalSize(f.rows, f.cols))),
+        signals: factors ? windowExamples * f.rows : 0,
+        inputs: factors ? windowExamples * f.cols : 0,
+        staging: { count: factors ? (oneWindow ? 0 : 1) : inFlight, length },
+        sum: factors && oneWindow ? 0 : length,
+        journal: journalSize(f.rows, f.cols),
       }
     }),
+  }
+}
+
+/** Plans the forms and allocates the buffers. */
+export function createWorkspace(parameters: Parameters, options: WorkspaceOptions): Workspace {
+  const { order, matrices, ...plan } = planWorkspace(shapesOf(parameters), options)
+  return {
+    ...plan,
+    order: new Int32Array(new SharedArrayBuffer(4 * order)),
+    matrices: matrices.map(({ signals, inputs, staging, sum, journal, ...m }) => ({
+      ...m,
+      signals: signals === 0 ? null : shared(signals),
+      inputs: inputs === 0 ? null : shared(inputs),
+      staging: Array.from({ length: staging.count }, () => shared(staging.length)),
+      sum: sum === 0 ? null : shared(sum),
+      journal: new Int32Array(new SharedArrayBuffer(4 * journal)),
+    })),
   }
 }
 

@@ -47,6 +47,7 @@ export interface RunSummary {
   /** The regret monitor (C4) over the steps so far; null without a comparator. */
   readonly regret: RegretReport | null
   readonly seconds: number
+  /** What the devices are, such as `blas` or `blas+cuda`. */
   readonly backend: string
   readonly workers: number
   readonly attack: Config['attack']
@@ -67,7 +68,10 @@ export type TrainEvent =
       readonly config: Config
       readonly fromStep: number
       readonly workers: number
+      /** What the devices are, such as `blas` or `blas+cuda`. */
       readonly backend: string
+      /** One a worker. */
+      readonly devices: readonly string[]
       /** Why `auto` passed other backends over. */
       readonly passedOver: readonly { readonly name: string; readonly reason: string }[]
       /** What workers share out between them, with the numbers sent a step that decided. */

@@ -13,6 +13,9 @@ const MEMORY_POOLS_SUPPORTED = 115
 export interface CudaDeviceInfo extends DeviceInfo {
   /** The driver's handle: not always the ordinal. */
   readonly handle: number
+  readonly memoryBytes: number
+  readonly computeCapability: string
+  readonly driver: string
   /** Streaming multiprocessors: a launch needs a few blocks for each. */
   readonly multiprocessors: number
   /** True if it allocates in stream order. */

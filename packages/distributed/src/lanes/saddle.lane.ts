@@ -1,0 +1,4 @@
+import { serve } from './serve.js'
+
+/** What a process of a worker's own runs. */
+serve()

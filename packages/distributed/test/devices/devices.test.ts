@@ -1,0 +1,116 @@
+import { readFileSync } from 'node:fs'
+import { registerBackend } from '@saddle/core'
+import { type ConfigInput, configHash, parseConfig, train } from '@saddle/distributed'
+import t from 'tap'
+import { type Device, parseDevice } from '../../dist/devices/device.js'
+import { chooseDevices } from '../../dist/devices/resolve.js'
+import { LaneChild } from '../../dist/lanes/child.js'
+import { deep } from '../fixtures/configs.js'
+import { workersReady } from '../fixtures/lines.js'
+
+// A backend with numbered devices, of which there is no second: `cards` computes nothing.
+registerBackend({
+  name: 'cards',
+  description: 'three cards that are not there',
+  needs: 'nothing',
+  lives: 'thread',
+  sharesMemory: true,
+  preference: null,
+  async load() {
+    const tf = await import('@tensorflow/tfjs-core')
+    if (tf.findBackendFactory('cards') === null)
+      tf.registerBackend('cards', () => new tf.KernelBackend())
+  },
+  devices: () => [0, 1, 2].map(ordinal => ({ ordinal, name: `Card ${ordinal}`, memoryBytes: 1 })),
+})
+
+const NAMES: [id: string, device: Omit<Device, 'id'>][] = [
+  ['wasm', { backend: 'wasm', ordinal: null, process: null }],
+  ['process:wasm', { backend: 'wasm', ordinal: null, process: { visible: '' } }],
+  ['cards:2', { backend: 'cards', ordinal: 2, process: null }],
+  ['process:cards:2', { backend: 'cards', ordinal: 0, process: { visible: '2' } }],
+  ['tensorflow:gpu:3', { backend: 'tensorflow', ordinal: 0, process: { visible: '3' } }],
+  ['tensorflow:gpu', { backend: 'tensorflow', ordinal: 0, process: { visible: '0' } }],
+  ['tensorflow:cpu', { backend: 'tensorflow', ordinal: null, process: { visible: '' } }],
+]
+
+t.test('names of devices: backend, number, process, visible card', async t => {
+  for (const [id, device] of NAMES) t.same(parseDevice(id), { id, ...device })
+})
+
+t.test('a name that is none is a problem of the configuration, with what there is', async t => {
+  for (const [id, expected] of Object.entries({
+    'gpu:0': /Unknown backend "gpu".*wasm/,
+    'wasm:0': /cores are not numbered; write "wasm"/,
+    'cards:one': /BACKEND:NUMBER/,
+    tensorflow: /tensorflow:cpu or tensorflow:gpu:NUMBER/,
+    'tensorflow:gpu:0:1': /tensorflow:gpu:NUMBER/,
+    'process:': /Unknown backend ""/,
+  }))
+    t.throws(() => parseDevice(id), { message: expected }, id)
+  const config = { ...deep, compute: { devices: ['cpu', 'wasm:0'] } }
+  t.throws(() => parseConfig(config), {
+    code: 'CONFIG',
+    message: /compute\.devices\[1\].*not numbered/s,
+  })
+})
+
+t.test('a number that is not there is refused, with those that are', async t => {
+  await t.rejects(
+    chooseDevices({ backend: 'auto', workers: 'auto', devices: ['cards:1', 'cards:7'] }),
+    {
+      code: 'BACKEND',
+      message: /cards:7 is not there: cards sees cards:0 \(Card 0\), cards:1 \(Card 1\), cards:2/,
+    },
+  )
+})
+
+t.test('devices are dealt to workers in turn; without a list, those of the backend', async t => {
+  const ids = async (wanted: object) => {
+    const all = { backend: 'auto', workers: 'auto' as const, devices: 'auto' as const, ...wanted }
+    return (await chooseDevices(all)).devices.map(({ id }) => id)
+  }
+  t.same(await ids({ devices: ['wasm', 'cpu'] }), ['wasm', 'cpu'])
+  t.same(await ids({ devices: ['wasm', 'cpu'], workers: 3 }), ['wasm', 'cpu', 'wasm'])
+  t.same(await ids({ backend: 'wasm', workers: 3 }), ['wasm', 'wasm', 'wasm'])
+  t.same(await ids({ backend: 'cards' }), ['cards:0', 'cards:1', 'cards:2'])
+  t.same(await ids({ backend: 'cards', workers: 4 }), ['cards:0', 'cards:1', 'cards:2', 'cards:0'])
+})
+
+t.test('each process reports the CUDA_VISIBLE_DEVICES that it got', async t => {
+  for (const visible of ['0', '1', '']) {
+    const device: Device = {
+      id: `wasm on ${visible}`,
+      backend: 'wasm',
+      ordinal: null,
+      process: { visible },
+    }
+    const file = new URL('../fixtures/environment.lane.mjs', import.meta.url).href
+    const child = new LaneChild({ device, memoryFd: null, deadline: 60, file })
+    t.same(await child.ask({ kind: 'probe', device }), { visible, order: 'PCI_BUS_ID' })
+    child.kill()
+  }
+})
+
+t.test('mixed devices train, and the log says what is not promised', async t => {
+  const out = `${t.testdir()}/run`
+  const config: ConfigInput = {
+    ...deep,
+    descent: { ...deep.descent, steps: 3 },
+    compute: { shard: 5, devices: ['wasm', 'process:cpu'] },
+  }
+  const summary = await train(config, { out })
+  t.same([summary.backend, summary.workers, summary.stepsDone], ['cpu+wasm', 2, 3])
+  t.same(new Set(workersReady(out).map(({ device }) => device)), new Set(['wasm', 'process:cpu']))
+  t.match(readFileSync(`${out}/log.jsonl`, 'utf8'), /devices of 2 kinds \(cpu, wasm\).*same bits/)
+})
+
+t.test('the hash of a configuration holds the kinds of devices, not how many or where', async t => {
+  const hash = (compute: object) => configHash(parseConfig({ ...deep, compute }))
+  const wasm = hash({ backend: 'wasm' })
+  t.equal(hash({ backend: 'wasm', devices: ['wasm', 'process:wasm'], deadline: 7 }), wasm)
+  t.not(hash({ backend: 'wasm', devices: ['wasm', 'cpu'] }), wasm)
+  t.equal(hash({ devices: ['cpu', 'wasm'] }), hash({ devices: ['wasm', 'process:cpu', 'cpu'] }))
+  t.not(hash({ devices: ['tensorflow:cpu'] }), hash({ devices: ['tensorflow:gpu:0'] }))
+  t.equal(hash({ devices: ['tensorflow:gpu:1'] }), hash({ devices: ['tensorflow:gpu:0'] }))
+})
