@@ -27,7 +27,7 @@ export interface Backend {
   /**
    * Registers the backend with TensorFlow.js. Throws, with the reason, if it can't run here.
    *
-   * @param ordinal which of its devices computes in this thread, for backends that list them. Default 0.
+   * @param ordinal which of its devices computes in this thread, for backends that list them. Default: its first.
    */
   load(ordinal?: number): Promise<void>
   /** The devices that it sees, once it has loaded, where it has devices of its own to choose from. */
@@ -74,11 +74,11 @@ export function listBackends(): Backend[] {
  * Makes `name` compute in this thread; `auto` takes the first of the preferred backends that loads, of those that
  * may live in a thread.
  *
- * @param ordinal the device that it computes on, of those that `Backend.devices` lists. Default 0; backends without
+ * @param ordinal the device that it computes on, of those that `Backend.devices` lists; left out, its first. Backends without
  * devices to choose from take any.
  * @throws SaddleError BACKEND if the name is unknown or nothing loads; the message says what each one needs.
  */
-export async function useBackend(name: string, ordinal = 0): Promise<BackendChoice> {
+export async function useBackend(name: string, ordinal?: number): Promise<BackendChoice> {
   const candidates =
     name === 'auto'
       ? listBackends().filter(b => b.preference !== null && b.lives === 'thread')
@@ -133,7 +133,7 @@ registerBackend({
   takesTransposed: true,
   keepsMatrices: true,
   preference: 10,
-  async load(ordinal) {
+  async load(ordinal = 0) {
     const { registerCuda } = await import('./cuda/backend.js')
     cuda = await registerCuda(ordinal)
   },

@@ -17,7 +17,7 @@ import { createSlots } from '../devices/slots.js'
 import { MappedMemory } from '../memory/mapped.js'
 import { bytesOfArrays, describeArrays, moveArrays } from '../memory/move.js'
 import { describe, WorkerPool } from '../pool/pool.js'
-import { createWorkspace, formsOf, shapesOf, type Workspace } from '../replica/workspace.js'
+import { createWorkspace, formsOf, type Workspace } from '../replica/workspace.js'
 import type { RunSummary, StepRecord, TrainEvent } from '../run/events.js'
 import { writeJsonAtomic } from '../run/folder.js'
 import { MetricsLog } from '../run/metrics.js'
@@ -80,14 +80,8 @@ export class Session implements Disposable {
     const { parameters, network } = prepared
     const { shard, window, split } = config.compute
     const batch = config.descent.batch === 'full' ? count : Math.min(config.descent.batch, count)
-    const inProcesses = devices.some(device => device.process !== null)
-    const choice = {
-      asked: inProcesses ? withoutTeam(split) : split,
-      attack: config.attack,
-      batch,
-      shard,
-    }
-    this.split = chooseSplit(network.spec, formsOf(shapesOf(parameters), batch), choice)
+    const choice = { asked: split, attack: config.attack, batch, shard }
+    this.split = chooseSplit(network.spec, formsOf(parameters, batch), choice)
     const asTeam = this.split.by === 'neurons'
     const { inputs, outputs } = network.spec
     this.#team = asTeam
@@ -100,7 +94,7 @@ export class Session implements Disposable {
       windowBytes: window,
       inFlight: asTeam ? Number(batch > shard) : this.workers + 1,
     })
-    this.#memory = inProcesses ? this.#share() : null
+    this.#memory = devices.some(device => device.process !== null) ? this.#share() : null
     const { checkpoint } = prepared
     this.progress = {
       step: checkpoint?.step ?? 0,
@@ -321,14 +315,4 @@ function hashOf({ trained }: Parameters): string {
       new Uint8Array(weights.data.buffer, weights.data.byteOffset, weights.data.byteLength),
     )
   return hash.digest('hex')
-}
-
-/** Members of a team wait for each other in memory that only threads can wait on. */
-function withoutTeam(asked: Config['compute']['split']): 'examples' {
-  if (asked !== 'neurons') return 'examples'
-  throw new SaddleError(
-    'CONFIG',
-    'compute.split is "neurons", but a device lives in a process of its own, and only threads can share out neurons. ' +
-      'Use compute.split: examples (or auto), or devices that live in threads.',
-  )
 }

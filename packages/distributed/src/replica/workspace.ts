@@ -50,17 +50,6 @@ export interface WorkspaceOptions {
   readonly inFlight: number
 }
 
-/** A matrix whose gradients travel. */
-interface TravellingMatrix {
-  readonly name: string
-  readonly rows: number
-  readonly cols: number
-}
-
-export function shapesOf({ trained }: Parameters): TravellingMatrix[] {
-  return trained.map(({ name, weights: { rows, cols } }) => ({ name, rows, cols }))
-}
-
 /** How the gradient of a matrix travels, with the bytes that decide. */
 export type GradientForm = Pick<
   GradientBuffers,
@@ -68,13 +57,22 @@ export type GradientForm = Pick<
 >
 
 /** The form with fewer bytes for each trained matrix, over a batch of so many examples. */
-export function formsOf(trained: readonly TravellingMatrix[], batch: number): GradientForm[] {
-  return trained.map(({ name, rows, cols }) => {
-    const factorBytes = 4 * batch * (rows + cols)
-    const denseBytes = 4 * rows * cols
-    const form = denseBytes < factorBytes ? 'dense' : 'factors'
-    return { name, rows, cols, form, factorBytes, denseBytes }
-  })
+export function formsOf({ trained }: Parameters, batch: number): GradientForm[] {
+  return trained.map(({ name, weights: { rows, cols } }) => formOf({ name, rows, cols }, batch))
+}
+
+function formOf({ name, rows, cols }: TravellingMatrix, batch: number): GradientForm {
+  const factorBytes = 4 * batch * (rows + cols)
+  const denseBytes = 4 * rows * cols
+  const form = denseBytes < factorBytes ? 'dense' : 'factors'
+  return { name, rows, cols, form, factorBytes, denseBytes }
+}
+
+/** A matrix whose gradients travel. */
+interface TravellingMatrix {
+  readonly name: string
+  readonly rows: number
+  readonly cols: number
 }
 
 /** How long a workspace's arrays are, before any is there. */
@@ -97,7 +95,7 @@ export function planWorkspace(
   options: WorkspaceOptions,
 ): WorkspacePlan {
   const { examples, batch, shard, windowBytes, inFlight } = options
-  const forms = formsOf(trained, batch)
+  const forms = trained.map(matrix => formOf(matrix, batch))
   const bytesPerExample = forms
     .filter(f => f.form === 'factors')
     .reduce((sum, f) => sum + 4 * (f.rows + f.cols), 0)
@@ -125,7 +123,12 @@ export function planWorkspace(
 
 /** Plans the forms and allocates the buffers. */
 export function createWorkspace(parameters: Parameters, options: WorkspaceOptions): Workspace {
-  const { order, matrices, ...plan } = planWorkspace(shapesOf(parameters), options)
+  const shapes = parameters.trained.map(({ name, weights: { rows, cols } }) => ({
+    name,
+    rows,
+    cols,
+  }))
+  const { order, matrices, ...plan } = planWorkspace(shapes, options)
   return {
     ...plan,
     order: new Int32Array(new SharedArrayBuffer(4 * order)),

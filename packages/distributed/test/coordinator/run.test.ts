@@ -164,7 +164,7 @@ t.test('devices says what each backend sees, and which one auto takes', async t 
   const reports = await devices()
   t.match(
     reports.map(r => r.backend),
-    ['blas', 'tensorflow', 'wasm', 'cpu'],
+    ['cuda', 'blas', 'tensorflow', 'wasm', 'cpu'],
   )
   t.equal(reports.filter(r => r.preferred).length, 1)
   for (const { available, reason } of reports) t.equal(available, reason === null)
