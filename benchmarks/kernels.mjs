@@ -10,15 +10,16 @@ import { attack, drawNetwork, drawPoints, INPUTS, loss, set } from './one-step.m
  *     node benchmarks/kernels.mjs [BACKEND] [FAMILY] [WIDTH] [DEPTH] [EXAMPLES]
  *
  * One thread, d = 784, PGD-5 in a cap. First the medians of the step's parts over 7 steps without any instrument;
- * then, from three more steps with a clock around each kernel, the rate of the products beside that of a large square
- * one, and milliseconds a step, calls a step, and operands of the slowest kernels.
+ * then, from three more steps with a clock around each kernel and each call on arrays, the rate of the products beside
+ * that of a large square one, and milliseconds a step, calls a step, and operands of the slowest ones.
  */
 const [, , name = 'auto', family = 'two-layer', width = '4096', depth = '1', examples = '256'] =
   process.argv
 const { backend } = await useBackend(name)
 const n = Number(examples)
 const { network, parameters } = drawNetwork(family, Number(width), Number(depth))
-const model = bindNetwork(network, parameters)
+const follower = network.follow(parameters)
+const model = { ...bindNetwork(network, parameters), follow: () => follower.inputGradient }
 const { x, y, key } = drawPoints(n)
 
 const parts = { attack: [], factors: [], update: [] }
@@ -39,6 +40,8 @@ for (const kernel of tf.getKernelsForBackend(backend.name)) {
   tf.unregisterKernel(kernel.kernelName, backend.name)
   tf.registerKernel({ ...kernel, kernelFunc: call => clocked(kernel, call) })
 }
+const algebra = backend.algebra?.() ?? null
+if (algebra !== null) clockAlgebra(algebra)
 const ROUNDS = 3
 const square = tf.randomUniform([1024, 1024])
 const peaks = []
@@ -64,26 +67,45 @@ function step(times) {
     return result
   }
   scoped(() => {
-    timed('attack', () => attack.search(model, x, y, { set, loss, key }).point.dataSync())
+    follower.forget()
+    const point = timed('attack', () => {
+      const found = attack.search(model, x, y, { set, loss, key })
+      found.point.dataSync()
+      return found.point
+    })
     const factors = timed(
       'factors',
-      () => network.gradientFactors(parameters, x, f => loss.derivative(f, y)).factors,
+      () => follower.gradientFactors(point, f => loss.derivative(f, y)).factors,
     )
     timed('update', () => projectedStep(parameters, network, factors, 1e-6, 1))
   })
 }
 
 function clocked({ kernelName, kernelFunc }, call) {
-  const start = performance.now()
-  const result = kernelFunc(call)
-  const time = performance.now() - start
   const inputs = Object.values(call.inputs).filter(input => input?.shape)
   const operands = inputs.map(({ shape }) => `[${shape.join(', ')}]`).join(' ')
-  const entry = clocks.get(`${kernelName} ${operands}`) ?? { kernelName, time: 0, calls: 0 }
-  clocks.set(`${kernelName} ${operands}`, entry)
+  const work = /MatMul/.test(kernelName) ? flops(call) : 0
+  return clock(`${kernelName} ${operands}`, work, () => kernelFunc(call))
+}
+
+/** Calls on arrays: `product m × k, k × n`, and the sums of rows by their length. */
+function clockAlgebra({ product, axpy }) {
+  algebra.product = (shape, ...rest) => {
+    const { m, n, k } = shape
+    return clock(`product [${m}, ${k}] [${k}, ${n}]`, 2 * m * n * k, () => product(shape, ...rest))
+  }
+  algebra.axpy = (alpha, x, y) => clock(`axpy [${x.length}]`, 0, () => axpy(alpha, x, y))
+}
+
+function clock(what, flops, work) {
+  const start = performance.now()
+  const result = work()
+  const time = performance.now() - start
+  const entry = clocks.get(what) ?? { time: 0, calls: 0, flops: 0 }
+  clocks.set(what, entry)
   entry.time += time / ROUNDS
   entry.calls += 1 / ROUNDS
-  entry.flops = (entry.flops ?? 0) + (/MatMul/.test(kernelName) ? flops(call) / ROUNDS : 0)
+  entry.flops += flops / ROUNDS
   return result
 }
 

@@ -3,8 +3,8 @@ import { temporaryFolder } from '../contestants/folder.mjs'
 import { configOf } from '../contestants/problem.mjs'
 import { median } from '../measure.mjs'
 
-/** d, n and K: small, so that the widest networks fit. */
-const PROBLEM = { dimension: 10, examples: 16, attackSteps: 2, set: 'l2' }
+/** d, n and K: small, so that the widest networks fit. One shard, whose neurons the workers share out. */
+const PROBLEM = { dimension: 10, examples: 16, shard: 16, attackSteps: 2, set: 'l2' }
 
 /**
  * Time of a training step of H = 1 by width, d = 10: seconds at every width, and the slope of log time over log m, by

@@ -70,6 +70,7 @@ export type {
   Perceptron,
   TrainedMatrix,
 } from './networks/network.js'
+export { sliceParameters } from './networks/slice.js'
 export { type TwoLayerOptions, twoLayerNetwork } from './networks/two-layer.js'
 // perturbation sets
 export { boxL2 } from './perturbation/box-l2.js'

@@ -24,7 +24,7 @@ export function createReporter({ err }: Terminal, quiet: boolean): Reporter {
 export function remarkOn(part: Part, event: TrainEvent): string | null {
   switch (event.kind) {
     case 'start': {
-      const { config, fromStep, workers, backend, passedOver, plan } = event
+      const { config, fromStep, workers, backend, passedOver, split, plan } = event
       const from = fromStep === 0 ? '' : `, from step ${fromStep}`
       const title = part.role === 'baseline' ? 'baseline, trained with' : 'trained with'
       const others = passedOver.map(p => `\n  passed over ${p.name}: ${p.reason}`)
@@ -35,7 +35,7 @@ export function remarkOn(part: Part, event: TrainEvent): string | null {
       )
       return (
         `${title} ${attackName(config.attack)}: ${config.descent.steps} steps${from}, ` +
-        `${workers} ${workers === 1 ? 'worker' : 'workers'} on ${backend}${others.join('')}${forms.join('')}`
+        `${workers} ${workers === 1 ? 'worker' : 'workers'} on ${backend}${others.join('')}\n  ${splitLine(split)}${forms.join('')}`
       )
     }
     case 'worker-lost':
@@ -43,4 +43,13 @@ export function remarkOn(part: Part, event: TrainEvent): string | null {
     default:
       return null
   }
+}
+
+type Split = Extract<TrainEvent, { kind: 'start' }>['split']
+
+function splitLine({ by, examples, neurons }: Split): string {
+  const numbers = (count: number) => count.toLocaleString('en-US')
+  if (neurons === null)
+    return `workers split examples (${numbers(examples)} numbers sent a step); neurons can be split with one hidden layer`
+  return `workers split ${by} (numbers sent a step: neurons ${numbers(neurons)}, examples ${numbers(examples)})`
 }

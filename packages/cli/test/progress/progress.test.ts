@@ -14,6 +14,7 @@ const start: TrainEvent = {
   backend: 'wasm',
   devices: ['wasm', 'wasm'],
   passedOver: [{ name: 'blas', reason: 'not installed' }],
+  split: { by: 'neurons', examples: 160_160, neurons: 704 },
   plan: [{ matrix: 'first', form: 'factors', factorBytes: 3 << 20, denseBytes: 12 << 20 }],
 }
 
@@ -91,6 +92,7 @@ t.test('a log says how the run is set up and what goes wrong', async t => {
   reporter.event(part, start)
   t.match(terminal.texts.err, /trained with pgd-5: 40 steps, 2 workers on wasm/)
   t.match(terminal.texts.err, /passed over blas: not installed/)
+  t.match(terminal.texts.err, /split neurons \(.* a step: neurons 704, examples 160,160\)/)
   t.match(terminal.texts.err, /first travel as factors \(factors 3\.0 MiB, dense 12\.0 MiB\)/)
   reporter.event(part, { kind: 'worker-lost', reason: 'exit 137', task: 'shard 3', attempt: 1 })
   t.match(terminal.texts.err, /worker was lost on shard 3 \(exit 137\)/)

@@ -3,7 +3,7 @@
  * 7 ns), −b and b >> 31 are not. The sign of −b tells b > 0 from b = 0 where b is known not to be negative.
  */
 
-function bitsOf({ buffer, byteOffset, length }: Float32Array): Int32Array {
+export function bitsOf({ buffer, byteOffset, length }: Float32Array): Int32Array {
   return new Int32Array(buffer, byteOffset, length)
 }
 

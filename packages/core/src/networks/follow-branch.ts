@@ -36,6 +36,8 @@ export class BranchFollower {
   /** Q_1 … Q_{H−1} */
   readonly #signals: readonly Float32Array[]
   readonly #gradient: Float32Array
+  /** Whether the pattern is that of the last point. */
+  #isKnown = false
   #first: Float32Array = new Float32Array(0)
   /** Only where weight gradients are asked for: Q_H, and X_1 … X_{H−1} transposed. */
   #topSignal: Float32Array | undefined
@@ -64,7 +66,7 @@ export class BranchFollower {
 
   /** Forgets the last point. */
   clear(): void {
-    this.#pattern.clear()
+    this.#isKnown = false
     this.#u.fill(0)
   }
 
@@ -77,6 +79,7 @@ export class BranchFollower {
       rectify(this.#hidden[h]!)
     })
     for (const block of this.#blocks) this.#turn(block)
+    this.#isKnown = true
   }
 
   /** f_b: [n], by Euler's identity f_b = ⟨u, X_{H−1}⟩. Needs no signals. */
@@ -161,10 +164,18 @@ export class BranchFollower {
     const { data, cols } = rowsOf(this.#top, start, stop)
     const z = this.#z.subarray(0, rows * n)
     this.#algebra.product({ m: rows, n, k: cols }, asIs(data), this.#inputOf(this.#below.length), z)
-    const flips = this.#pattern.change(start, z)
     const a = this.#a.subarray(start, stop)
-    if (flips.length <= SPARSE * z.length) this.#addRows(flips, a, data)
-    else this.#addProduct(flips, a, data)
+    const change = this.#change.subarray(0, z.length)
+    if (!this.#isKnown) this.#pattern.begin(start, z, a, change)
+    else {
+      const flips = this.#pattern.change(start, z)
+      if (flips.length <= SPARSE * z.length) {
+        this.#addRows(flips, a, data)
+        return
+      }
+      spread(flips, a, n, change.fill(0))
+    }
+    this.#addProduct(change, data)
   }
 
   /** u_i ← u_i ± a_r w_r for every flip of neuron r at example i. */
@@ -180,16 +191,18 @@ export class BranchFollower {
   }
 
   /** u ← u + (Δs)ᵀ W. */
-  #addProduct(flips: Int32Array, a: Float32Array, w: Float32Array): void {
-    const n = this.#examples
-    const change = this.#change.subarray(0, a.length * n).fill(0)
-    for (const flip of flips) {
-      const k = flip < 0 ? ~flip : flip
-      const r = Math.floor(k / n)
-      change[k] = flip < 0 ? -a[r]! : a[r]!
-    }
-    const shape = { m: n, n: this.#top.cols, k: a.length }
+  #addProduct(change: Float32Array, w: Float32Array): void {
+    const shape = { m: this.#examples, n: this.#top.cols, k: w.length / this.#top.cols }
     this.#algebra.product(shape, transposed(change), asIs(w), this.#u, { add: true })
+  }
+}
+
+/** Δs: ±a_r where a neuron flipped. */
+function spread(flips: Int32Array, a: Float32Array, n: number, change: Float32Array): void {
+  for (const flip of flips) {
+    const k = flip < 0 ? ~flip : flip
+    const r = Math.floor(k / n)
+    change[k] = flip < 0 ? -a[r]! : a[r]!
   }
 }
 

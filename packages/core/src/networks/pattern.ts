@@ -1,8 +1,9 @@
 import type { RowRange } from '../tensors/matrix.js'
+import { bitsOf } from './bits.js'
 
 /**
  * Which of a layer's neurons are active at which example, one bit each: 1{Z > 0} for Z [rows, n], seen block of rows
- * by block of rows. At first none is.
+ * by block of rows.
  */
 export class ActivationPattern {
   readonly #words: Int32Array
@@ -23,33 +24,48 @@ export class ActivationPattern {
     this.#flips = new Int32Array(largest)
   }
 
-  /** Forgets everything: none is active. */
-  clear(): void {
-    this.#words.fill(0)
+  /**
+   * Makes 1{Z > 0} the pattern of a block, given by its first row, whatever it was: a ⊙ 1{Z > 0} goes to `out`. About
+   * 2 ns a number.
+   *
+   * @param z Z of the block: [rows, n].
+   * @param a one number a row.
+   * @param out [rows, n].
+   */
+  begin(start: number, z: Float32Array, a: Float32Array, out: Float32Array): void {
+    const first = this.#firstWord.get(start)!
+    activate(bitsOf(z), bitsOf(a), bitsOf(out), this.#words, first)
   }
 
   /**
-   * Makes 1{Z > 0} the pattern of a block, given by its first row. About 0.8 ns a number.
+   * The same for a pattern that is nearly so already. About 0.8 ns a number.
    *
-   * @param z Z of the block: [rows, n].
    * @returns the places k in `z` at which a neuron changed, ascending: k where it became active, ~k where it ceased to
    * be. Valid until the next call.
    */
   change(start: number, z: Float32Array): Int32Array {
-    const bits = new Int32Array(z.buffer, z.byteOffset, z.length)
-    const count = compare(bits, this.#words, this.#firstWord.get(start)!, this.#flips)
+    const count = compare(bitsOf(z), this.#words, this.#firstWord.get(start)!, this.#flips)
     return this.#flips.subarray(0, count)
   }
 
   /** a_r c_i where neuron r of the block is active at example i, else 0, into `out` [rows, n]. */
   spread(start: number, a: Float32Array, c: Float32Array, out: Float32Array): void {
-    const n = c.length
-    const first = this.#firstWord.get(start)!
-    for (let r = 0, k = 0; r < a.length; r++)
-      for (let i = 0; i < n; i++, k++) {
-        const active = (this.#words[first + (k >> 5)]! << (k & 31)) >>> 31
-        out[k] = active * a[r]! * c[i]!
-      }
+    spread(this.#words, this.#firstWord.get(start)!, a, c, out)
+  }
+}
+
+function spread(
+  words: Int32Array,
+  first: number,
+  a: Float32Array,
+  c: Float32Array,
+  out: Float32Array,
+): void {
+  const n = c.length
+  for (let r = 0, k = 0; r < a.length; r++) {
+    const ar = a[r]!
+    for (let i = 0; i < n; i++, k++)
+      out[k] = ((words[first + (k >> 5)]! << (k & 31)) >>> 31) * (ar * c[i]!)
   }
 }
 
@@ -67,6 +83,29 @@ function compare(bits: Int32Array, words: Int32Array, first: number, flips: Int3
     }
   }
   return count
+}
+
+function activate(
+  bits: Int32Array,
+  values: Int32Array,
+  signals: Int32Array,
+  words: Int32Array,
+  first: number,
+): void {
+  const n = bits.length / values.length
+  let word = 0
+  for (let r = 0, k = 0; r < values.length; r++) {
+    const a = values[r]!
+    for (let i = 0; i < n; i++, k++) {
+      const b = bits[k]!
+      const active = (-b & ~b) >> 31
+      signals[k] = a & active
+      word = (word << 1) | -active
+      if ((k & 31) === 31) words[first + (k >> 5)] = word
+    }
+  }
+  const rest = bits.length & 31
+  if (rest > 0) words[first + (bits.length >> 5)] = word << (32 - rest)
 }
 
 /** −b & ~b has its top bit set if and only if the float with the bits b is above 0. */

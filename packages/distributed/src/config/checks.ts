@@ -12,6 +12,7 @@ export function crossCheck(config: Config): Problem[] {
     ...checkSphere(config),
     ...checkAttacks(config),
     ...checkDescent(config),
+    ...checkCompute(config),
     ...checkTestFiles(config),
     ...checkDevices(config),
   ]
@@ -165,6 +166,15 @@ function checkDevices({ compute: { devices } }: Config): Problem[] {
   if (devices === 'auto') return []
   return devices.flatMap((id, index) =>
     problemOfName(`compute.devices[${index}]`, () => parseDevice(id)),
+  )
+}
+
+function checkCompute({ network: { depth }, compute: { split } }: Config): Problem[] {
+  return need(
+    split !== 'neurons' || depth === 1,
+    'compute.split',
+    `auto | examples for network.depth: ${depth} (a neuron above the first hidden layer needs all of those below it)`,
+    split,
   )
 }
 

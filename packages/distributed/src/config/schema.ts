@@ -192,6 +192,12 @@ export const configSchema = z
           .describe(
             'auto: one a core, or one a device; with more workers devices are dealt in turn',
           ),
+        split: z
+          .enum(['auto', 'examples', 'neurons'])
+          .default('auto')
+          .describe(
+            'what workers share out: examples, or neurons (one hidden layer); auto: what sends fewer numbers; decides the last bits of sums',
+          ),
         shard: positiveInt
           .default(128)
           .describe('examples a worker attacks at a time; decides the last bits of sums'),

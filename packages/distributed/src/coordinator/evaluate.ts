@@ -2,7 +2,8 @@ import type { AttackSpec } from '@saddle/attacks'
 import type { WorkerPool } from '../pool/pool.js'
 import { shardsOf } from '../replica/shards.js'
 import type { Evaluation } from '../run/events.js'
-import { allSettledOrThrow } from './gradient.js'
+import { allSettledOrThrow } from './settled.js'
+import { sum } from './sums.js'
 
 /** Clean and robust loss and accuracy over one part of the data; sums in example order, float64. */
 export async function evaluatePart(
@@ -31,11 +32,4 @@ export async function evaluatePart(
     robustLoss: mean(r => r.robustLosses),
     robustAccuracy: mean(r => r.robustCorrect),
   }
-}
-
-/** Float64 sum in index order. */
-export function sum(values: ArrayLike<number>): number {
-  let total = 0
-  for (let i = 0; i < values.length; i++) total += values[i]!
-  return total
 }

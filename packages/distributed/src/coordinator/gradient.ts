@@ -2,8 +2,13 @@ import type { AttackSpec } from '@saddle/attacks'
 import { rowBlocks } from '@saddle/core'
 import type { AttackReply, WindowShard } from '../pool/messages.js'
 import type { WorkerPool } from '../pool/pool.js'
-import { shardsOf } from '../replica/shards.js'
+import { type Range, shardsOf } from '../replica/shards.js'
 import type { Workspace } from '../replica/workspace.js'
+import type { Team } from '../team/team.js'
+import { allSettledOrThrow } from './settled.js'
+import { splitExamples } from './split-examples.js'
+import { splitNeurons } from './split-neurons.js'
+import { addTo } from './sums.js'
 
 export interface GradientOptions {
   readonly step: number
@@ -14,6 +19,15 @@ export interface GradientOptions {
   readonly onShard: (done: number, total: number) => void
 }
 
+/** Examples start..stop of the batch, which are attacked together. */
+export interface Shard extends Range {
+  /** Place of its first example in the window. */
+  readonly offset: number
+  /** Which of the batch's shards it is, and how many there are. */
+  readonly index: number
+  readonly count: number
+}
+
 export interface BatchGradient {
   /** One reply a shard, in example order. */
   readonly replies: readonly AttackReply[]
@@ -22,69 +36,39 @@ export interface BatchGradient {
 }
 
 /**
- * ∇L_A(W_t) over the batch: shards go to the workers window by window; what has to be summed densely is summed
- * here, in example order, whatever the order in which shards come back.
+ * ∇L_A(W_t) over the batch, window by window: workers share out a window's shards, or as a team the neurons for
+ * each shard. What has to be summed densely is summed in example order.
  */
 export async function batchGradient(
   pool: WorkerPool,
   workspace: Workspace,
+  team: Team | null,
   options: GradientOptions,
 ): Promise<BatchGradient> {
-  const { step, batch, shard, attack, onShard } = options
-  const shards = shardsOf(batch, shard)
-  const staging = new Rota(pool.size + 1)
+  const { batch, shard } = options
+  const { windowExamples, chunk } = workspace
+  const attackShards =
+    team === null ? splitExamples(pool, workspace, options) : splitNeurons(pool, team, options)
+  const ranges = shardsOf(batch, shard)
   const replies: AttackReply[] = []
   let window: WindowShard[] = []
-  let done = 0
-  let windowIndex = 0
-  for (let first = 0; first < batch; first += workspace.windowExamples, windowIndex++) {
-    const inWindow = shards.filter(
-      s => s.start >= first && s.start < first + workspace.windowExamples,
-    )
-    window = inWindow.flatMap(s =>
-      shardsOf(s.stop - s.start, workspace.chunk).map(chunk => ({
-        offset: s.start - first + chunk.start,
-        count: chunk.stop - chunk.start,
+  for (let first = 0; first < batch; first += windowExamples) {
+    const shards = ranges
+      .map((range, index) => ({
+        ...range,
+        offset: range.start - first,
+        index,
+        count: ranges.length,
+      }))
+      .filter(({ offset }) => offset >= 0 && offset < windowExamples)
+    window = shards.flatMap(({ start, stop, offset }) =>
+      shardsOf(stop - start, chunk).map(part => ({
+        offset: offset + part.start,
+        count: part.stop - part.start,
       })),
     )
-    let previous: Promise<void> = Promise.resolve()
-    let failed = false
-    const jobs = inWindow.map(async (s, index) => {
-      const ticket = await staging.take()
-      const turn = previous
-      const work = async () => {
-        try {
-          if (failed) return
-          const reply = await pool.run({
-            kind: 'attack',
-            step,
-            attack,
-            start: s.start,
-            stop: s.stop,
-            batch,
-            offset: s.start - first,
-            staging: ticket,
-          })
-          onShard(++done, shards.length)
-          // Shards come back in any order and are summed in theirs.
-          await turn
-          replies.push(reply)
-          for (const m of workspace.matrices)
-            if (m.form === 'dense')
-              fold(m.sum!, m.staging[ticket]!, windowIndex === 0 && index === 0)
-        } catch (error) {
-          failed = true
-          throw error
-        } finally {
-          staging.give(ticket)
-        }
-      }
-      const job = work()
-      previous = job.catch(() => {})
-      await job
-    })
-    await allSettledOrThrow(jobs)
-    await combineWindow(pool, workspace, window, windowIndex === 0)
+    replies.push(...(await attackShards(shards)))
+    await combineWindow(pool, workspace, window, first === 0)
   }
   return { replies, window }
 }
@@ -102,46 +86,6 @@ async function combineWindow(
       pool.run({ kind: 'combine', matrix, ...rows, shards }),
     )
     await allSettledOrThrow(tasks)
-    fold(m.sum, m.staging[0]!, isFirst)
-  }
-}
-
-/** sum ← part, or sum ← sum + part. */
-function fold(sum: Float32Array, part: Float32Array, isFirst: boolean): void {
-  if (isFirst) {
-    sum.set(part)
-    return
-  }
-  for (let i = 0; i < sum.length; i++) sum[i] = sum[i]! + part[i]!
-}
-
-/** Waits for all, then throws the first failure: nothing may still write when the caller goes on. */
-export async function allSettledOrThrow<T>(jobs: readonly Promise<T>[]): Promise<T[]> {
-  const outcomes = await Promise.allSettled(jobs)
-  return outcomes.map(outcome => {
-    if (outcome.status === 'rejected') throw outcome.reason
-    return outcome.value
-  })
-}
-
-/** Numbers 0..size−1 handed out first come, first served. */
-class Rota {
-  readonly #free: number[]
-  readonly #waiting: ((ticket: number) => void)[] = []
-
-  constructor(size: number) {
-    this.#free = Array.from({ length: size }, (_, i) => i)
-  }
-
-  take(): Promise<number> {
-    const ticket = this.#free.shift()
-    if (ticket !== undefined) return Promise.resolve(ticket)
-    return new Promise(resolve => this.#waiting.push(resolve))
-  }
-
-  give(ticket: number): void {
-    const next = this.#waiting.shift()
-    if (next !== undefined) next(ticket)
-    else this.#free.push(ticket)
+    addTo(m.sum, m.staging[0]!, isFirst)
   }
 }

@@ -35,9 +35,23 @@ export interface Begun {
 export async function beginRun(dir: string, config: Config, options: RunOptions): Promise<Begun> {
   const workers = options.workers ?? config.compute.workers
   const chosen = await chooseDevices({ ...config.compute, workers })
-  const resolved = { ...config, compute: { ...config.compute, backend: chosen.backend } }
+  const split = splitFor(config, chosen)
+  const resolved = { ...config, compute: { ...config.compute, backend: chosen.backend, split } }
   const prepared = await prepare(dir, resolved, options.directory ?? process.cwd())
   return { config: resolved, chosen, prepared }
+}
+
+/** Members of a team wait for each other on memory that only threads share: processes split examples. */
+function splitFor({ compute: { split } }: Config, { devices }: Chosen): Config['compute']['split'] {
+  const own = devices.find(device => device.process !== null)
+  if (own === undefined) return split
+  if (split !== 'neurons') return 'examples'
+  throw new SaddleError(
+    'CONFIG',
+    `compute.split: neurons needs workers in threads, and ${own.id} lives in a process of its own. Take split: examples, ` +
+      'or devices of threads.',
+    { device: own.id },
+  )
 }
 
 /**
@@ -62,6 +76,7 @@ export async function carryOut(
       backend,
       devices: chosen.devices.map(({ id }) => id),
       passedOver: chosen.host.passedOver,
+      split: run.split,
       plan: run.workspace.matrices.map(({ name: matrix, form, factorBytes, denseBytes }) => ({
         matrix,
         form,

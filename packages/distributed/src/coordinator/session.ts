@@ -17,11 +17,13 @@ import { createSlots } from '../devices/slots.js'
 import { MappedMemory } from '../memory/mapped.js'
 import { bytesOfArrays, describeArrays, moveArrays } from '../memory/move.js'
 import { describe, WorkerPool } from '../pool/pool.js'
-import { createWorkspace, type Workspace } from '../replica/workspace.js'
+import { createWorkspace, formsOf, type Workspace } from '../replica/workspace.js'
 import type { RunSummary, StepRecord, TrainEvent } from '../run/events.js'
 import { writeJsonAtomic } from '../run/folder.js'
 import { MetricsLog } from '../run/metrics.js'
 import { tensorsOf } from '../run/network.js'
+import { chooseSplit, type Split } from '../team/split.js'
+import { createTeam, type Team } from '../team/team.js'
 import { version } from '../version.js'
 import { evaluatePart } from './evaluate.js'
 import type { Prepared } from './prepare.js'
@@ -42,8 +44,10 @@ interface Progress {
 /** One run at work: its workers, its metrics, and what it remembers from step to step. */
 export class Session implements Disposable {
   readonly workers: number
+  readonly split: Split
   readonly workspace: Workspace
   readonly progress: Progress
+  readonly #team: Team | null
   readonly #dir: string
   readonly #config: Config
   readonly #options: RunOptions
@@ -73,13 +77,22 @@ export class Session implements Disposable {
     this.#emit = options.onEvent ?? (() => {})
     this.workers = devices.length
     const { count } = prepared.data.train
-    const { batch } = config.descent
-    this.workspace = createWorkspace(prepared.parameters, {
+    const { parameters, network } = prepared
+    const { shard, window, split } = config.compute
+    const batch = config.descent.batch === 'full' ? count : Math.min(config.descent.batch, count)
+    const choice = { asked: split, attack: config.attack, batch, shard }
+    this.split = chooseSplit(network.spec, formsOf(parameters, batch), choice)
+    const asTeam = this.split.by === 'neurons'
+    const { inputs, outputs } = network.spec
+    this.#team = asTeam
+      ? createTeam(parameters, { examples: Math.min(shard, batch), inputs, outputs })
+      : null
+    this.workspace = createWorkspace(parameters, {
       examples: count,
-      batch: batch === 'full' ? count : Math.min(batch, count),
-      shard: config.compute.shard,
-      windowBytes: config.compute.window,
-      inFlight: this.workers + 1,
+      batch,
+      shard,
+      windowBytes: window,
+      inFlight: asTeam ? Number(batch > shard) : this.workers + 1,
     })
     this.#memory = devices.some(device => device.process !== null) ? this.#share() : null
     const { checkpoint } = prepared
@@ -153,6 +166,7 @@ export class Session implements Disposable {
         train: data.train,
         test: data.test,
         workspace: this.workspace,
+        team: this.#team,
       }),
       {
         workers: this.workers,
@@ -177,6 +191,7 @@ export class Session implements Disposable {
       network,
       parameters,
       workspace: this.workspace,
+      team: this.#team,
       seed,
       examples: data.train.count,
       batch: descent.batch,

@@ -11,9 +11,10 @@ import type { AttackReply } from '../pool/messages.js'
 import type { WorkerPool } from '../pool/pool.js'
 import type { Workspace } from '../replica/workspace.js'
 import type { StepRecord } from '../run/events.js'
+import type { Team } from '../team/team.js'
 import { batchAt } from './batches.js'
-import { sum } from './evaluate.js'
 import { batchGradient } from './gradient.js'
+import { sum } from './sums.js'
 import { updateWeights } from './update.js'
 
 /** What every step of a run has in common. */
@@ -22,6 +23,8 @@ export interface StepContext {
   readonly network: Network
   readonly parameters: Parameters
   readonly workspace: Workspace
+  /** What workers share that split the neurons; null where they split examples. */
+  readonly team: Team | null
   readonly seed: number
   /** Examples in the training part. */
   readonly examples: number
@@ -41,12 +44,13 @@ export interface StepContext {
  * A STOPPED error leaves W_t as it was: the attack can be interrupted, the update can't.
  */
 export async function trainStep(context: StepContext, step: number): Promise<StepRecord> {
-  const { pool, network, parameters, workspace, seed, examples, shard, attack, radius } = context
+  const { pool, network, parameters, workspace, team, seed, examples, shard, attack, radius } =
+    context
   const started = performance.now()
   const order = batchAt(step, examples, context.batch, seed)
   workspace.order.set(order)
   const n = order.length
-  const { replies, window } = await batchGradient(pool, workspace, {
+  const { replies, window } = await batchGradient(pool, workspace, team, {
     step,
     batch: n,
     shard,

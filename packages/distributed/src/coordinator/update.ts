@@ -10,7 +10,7 @@ import {
 import type { WindowShard } from '../pool/messages.js'
 import type { WorkerPool } from '../pool/pool.js'
 import type { Workspace } from '../replica/workspace.js'
-import { allSettledOrThrow } from './gradient.js'
+import { allSettledOrThrow } from './settled.js'
 
 export interface UpdateOptions {
   readonly stepSize: number

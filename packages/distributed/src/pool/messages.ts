@@ -11,6 +11,7 @@ import type { Device } from '../devices/device.js'
 import type { SlotTable } from '../devices/slots.js'
 import type { MemoryAddress } from '../memory/mapped.js'
 import type { Workspace } from '../replica/workspace.js'
+import type { Team } from '../team/team.js'
 
 /** Everything a worker needs besides its tasks; arrays are shared, not copied. Posted once, as `workerData`. */
 export interface WorkerSetup {
@@ -37,6 +38,8 @@ export interface WorkerSetup {
   readonly train: Dataset
   readonly test: Dataset | null
   readonly workspace: Workspace
+  /** What workers share that split the neurons; null where they split examples. */
+  readonly team: Team | null
 }
 
 /** Memory mapped by every process of a run. */
@@ -58,6 +61,24 @@ export interface AttackTask {
   readonly offset: number
   /** Which staging buffer takes dense gradients. */
   readonly staging: number
+}
+
+/** Attack examples order[start..stop) together with the other members of a team, each with neurons of its own. */
+export interface TeamTask {
+  readonly kind: 'team'
+  readonly step: number
+  readonly attack: AttackSpec
+  readonly start: number
+  readonly stop: number
+  readonly batch: number
+  /** Place of the first example in the window of factors. */
+  readonly offset: number
+  /** Which of the batch's shards this is, and how many there are: dense gradients are summed from one to the next. */
+  readonly shard: number
+  readonly shards: number
+  /** Which member of the team takes this task, and how many it has. */
+  readonly member: number
+  readonly members: number
 }
 
 /** Clean and robust figures of examples start..stop of one part of the data. */
@@ -103,7 +124,7 @@ export interface WindowShard {
   readonly count: number
 }
 
-export type Task = AttackTask | EvaluateTask | CombineTask | ProposeTask | SettleTask
+export type Task = AttackTask | TeamTask | EvaluateTask | CombineTask | ProposeTask | SettleTask
 
 /** Per example, in the order of the task's examples. */
 export interface AttackReply {
@@ -123,6 +144,8 @@ export interface EvaluateReply {
 
 export interface Replies {
   readonly attack: AttackReply
+  /** The same from every member. */
+  readonly team: AttackReply
   readonly evaluate: EvaluateReply
   readonly combine: null
   readonly propose: ProposalSums

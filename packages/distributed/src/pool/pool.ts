@@ -3,7 +3,16 @@ import * as Comlink from 'comlink/dist/esm/comlink.mjs'
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs'
 import { Piscina } from 'piscina'
 import { freeSlots } from '../devices/slots.js'
-import type { ChannelMessage, Host, Replies, Task, WorkerSetup } from './messages.js'
+import { assemble, breakUp, isBrokenUp, type Team } from '../team/team.js'
+import type {
+  AttackReply,
+  ChannelMessage,
+  Host,
+  Replies,
+  Task,
+  TeamTask,
+  WorkerSetup,
+} from './messages.js'
 
 export interface PoolOptions {
   readonly workers: number
@@ -21,6 +30,9 @@ export interface PoolOptions {
 
 /** Failures that doing the task again cannot mend: they are the caller's at once. */
 const FINAL = new Set(['STOPPED', 'CONFIG', 'NUMERIC', 'SHAPE', 'RANGE', 'DATA', 'BACKEND'])
+
+/** How often a team at work is looked at for threads that are gone. */
+const WATCH_MS = 250
 
 /**
  * One worker thread a device, tasks dealt to whichever is free. A task whose worker threw, exited or ran out of
@@ -73,11 +85,26 @@ export class WorkerPool implements AsyncDisposable {
    *
    * @throws SaddleError WORKER when it was lost `retries` + 1 times; what the task itself threw, if that is final.
    */
-  async run<K extends Task['kind']>(task: Task & { readonly kind: K }): Promise<Replies[K]> {
+  run<K extends Task['kind']>(task: Task & { readonly kind: K }): Promise<Replies[K]> {
+    return this.#retried(task, () => this.#once(task) as Promise<Replies[K]>)
+  }
+
+  /**
+   * Runs a task on all workers at once, each with its own slices of the neurons; no other task may be under way. If
+   * one of them is lost the others are sent home, and all do the task again.
+   *
+   * @throws SaddleError as `run`.
+   */
+  runTeam(team: Team, task: Omit<TeamTask, 'member' | 'members'>): Promise<AttackReply> {
+    const whole = { ...task, member: 0, members: this.size }
+    return this.#retried(whole, () => this.#together(team, whole))
+  }
+
+  async #retried<T>(task: Task, attemptOnce: () => Promise<T>): Promise<T> {
     const { retries, onLost } = this.#options
     for (let attempt = 1; ; attempt++) {
       try {
-        return (await Promise.race([this.#piscina.run(task), this.#broken])) as Replies[K]
+        return await attemptOnce()
       } catch (error) {
         const known = fromWire(error)
         if (known !== null && FINAL.has(known.code)) throw known
@@ -93,6 +120,35 @@ export class WorkerPool implements AsyncDisposable {
         onLost(task, reason, attempt)
       }
     }
+  }
+
+  #once(task: Task): Promise<unknown> {
+    return Promise.race([this.#piscina.run(task), this.#broken])
+  }
+
+  /** An attempt of a team, to its end: nobody is left at work when it returns or throws. */
+  async #together(team: Team, task: TeamTask): Promise<AttackReply> {
+    const threads = () => this.#piscina.threads.length
+    const members = Math.max(1, Math.min(threads(), team.slices.length))
+    assemble(team)
+    // A thread that ends before it was up rejects no task: the others would wait for it for ever.
+    const watch = setInterval(() => {
+      if (threads() < members) breakUp(team)
+    }, WATCH_MS)
+    const jobs = Array.from({ length: members }, (_, member) =>
+      this.#once({ ...task, member, members }).catch(error => {
+        breakUp(team)
+        throw error
+      }),
+    )
+    const outcomes = await Promise.allSettled(jobs)
+    clearInterval(watch)
+    const failures = outcomes.flatMap(o => (o.status === 'rejected' ? [o.reason as unknown] : []))
+    const reason = failures.find(error => !isBrokenUp(fromWire(error)))
+    if (reason !== undefined) throw reason
+    // Nobody failed, there were fewer threads than members: those that are left are the team.
+    if (failures.length > 0) return this.#together(team, task)
+    return (outcomes[0] as PromiseFulfilledResult<AttackReply>).value
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -114,6 +170,7 @@ export class WorkerPool implements AsyncDisposable {
 export function describe(task: Task): string {
   switch (task.kind) {
     case 'attack':
+    case 'team':
       return `examples ${task.start}–${task.stop} of step ${task.step}`
     case 'evaluate':
       return `${task.part} examples ${task.start}–${task.stop}`

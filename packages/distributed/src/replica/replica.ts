@@ -7,12 +7,12 @@ import {
   bindNetwork,
 } from '@saddle/attacks'
 import {
+  type Cotangent,
   combineInto,
   compareOutputs,
   type Dataset,
   type FactorArrays,
   type Follower,
-  type GradientFactor,
   type Loss,
   lossFrom,
   misclassified,
@@ -22,7 +22,6 @@ import {
   type ProposalSums,
   perturbationSetFrom,
   propose,
-  rowBlocks,
   scoped,
   settle,
 } from '@saddle/core'
@@ -37,10 +36,15 @@ import type {
   Replies,
   SettleTask,
   Task,
+  TeamTask,
   WindowShard,
   WorkerSetup,
 } from '../pool/messages.js'
+import { memberPasses } from '../team/member.js'
+import type { SliceFollowers } from '../team/sliced-network.js'
+import type { ShardPasses } from './passes.js'
 import { shardsOf } from './shards.js'
+import { stopSignal, wholePasses } from './whole.js'
 import { type GradientBuffers, journalOf } from './workspace.js'
 
 /**
@@ -56,11 +60,12 @@ export class Replica {
   readonly #loss: Loss
   readonly #set: PerturbationSet
   readonly #model: Attackable
-  /** Passes whose buffers serve every attack of this thread. */
+  /** Passes whose buffers serve every attack of this thread on all neurons, and on slices of them. */
   readonly #follower: Follower
-  readonly #attacks = new Map<string, Attack>()
+  readonly #slices: SliceFollowers = new Map()
   /** Room for the gradient of one block of rows. */
   #scratch = new Float32Array(0)
+  readonly #attacks = new Map<string, Attack>()
   readonly #onProgress: (done: number, total: number) => void
 
   constructor(setup: WorkerSetup, onProgress: (done: number, total: number) => void = () => {}) {
@@ -79,6 +84,8 @@ export class Replica {
     switch (task.kind) {
       case 'attack':
         return this.attack(task)
+      case 'team':
+        return this.attackTogether(task)
       case 'evaluate':
         return this.evaluate(task)
       case 'combine':
@@ -92,31 +99,14 @@ export class Replica {
 
   /** x'_i = A(W, x_i), then the factors of (1/n) Σ ℓ'_i ∇_W f(W, x'_i) with x'_i held fixed. */
   attack(task: AttackTask): AttackReply {
-    const { train, workspace, comparator } = this.#setup
-    const examples = workspace.order.subarray(task.start, task.stop)
-    return scoped(() => {
-      const { x, y } = gather(train, examples)
-      this.#follower.forget()
-      const { point } = this.#attack(task.attack).search(
-        this.#model,
-        x,
-        y,
-        this.#options({ purpose: 'attack', step: task.step, examples }),
-      )
-      const seen = this.#set.embed(point)
-      const chunks = shardsOf(examples.length, workspace.chunk)
-      const outputs = tf.concat2d(
-        chunks.map(chunk => this.#gradient(seen, y, chunk, task)),
-        0,
-      )
-      const wrong = misclassified(outputs, y, this.#loss.outputs)
-      const other = comparator === null ? null : this.#network.forward(comparator, seen)
-      return {
-        losses: copyFloats(this.#loss.value(outputs, y)),
-        correct: invert(wrong),
-        comparison: other === null ? null : compareOutputs(this.#loss, outputs, other, y),
-      }
-    })
+    this.#follower.forget()
+    const passes = { model: this.#model, follower: this.#follower }
+    return this.#attackShard(task, wholePasses(this.#network, this.#setup, task, passes))
+  }
+
+  /** The same, together with the other members of a team: the gradient of this member's neurons. */
+  attackTogether(task: TeamTask): AttackReply {
+    return this.#attackShard(task, memberPasses(this.#network, this.#setup, task, this.#slices))
   }
 
   evaluate(task: EvaluateTask): EvaluateReply {
@@ -126,12 +116,9 @@ export class Replica {
       const { x, y } = gather(data, examples)
       this.#follower.forget()
       const clean = this.#model.forward(this.#set.embed(x))
-      const found = this.#attack(task.attack).run(
-        this.#model,
-        x,
-        y,
-        this.#options({ purpose: `evaluate.${task.part}`, step: 0, examples }),
-      )
+      const key = { purpose: `evaluate.${task.part}`, step: 0, examples }
+      const whole = { signal: stopSignal(this.#setup.stop), reports: true }
+      const found = this.#attack(task.attack).run(this.#model, x, y, this.#options(key, whole))
       return {
         cleanLosses: copyFloats(this.#loss.value(clean, y)),
         cleanCorrect: invert(misclassified(clean, y, this.#loss.outputs)),
@@ -179,6 +166,32 @@ export class Replica {
     return null
   }
 
+  #attackShard(task: AttackTask | TeamTask, passes: ShardPasses): AttackReply {
+    const { train, workspace } = this.#setup
+    const examples = workspace.order.subarray(task.start, task.stop)
+    return scoped(() => {
+      const { x, y } = gather(train, examples)
+      const key = { purpose: 'attack', step: task.step, examples }
+      const options = this.#options(key, passes)
+      const { point } = this.#attack(task.attack).search(passes.model, x, y, options)
+      const seen = this.#set.embed(point)
+      const chunks = shardsOf(examples.length, workspace.chunk).map(({ start, stop }) => {
+        const labels = tf.slice1d(y, start, stop - start)
+        const cotangent = (f: tf.Tensor2D) => tf.div(this.#loss.derivative(f, labels), task.batch)
+        const points = tf.slice2d(seen, [start, 0], [stop - start, seen.shape[1]])
+        return passes.gradient(points, cotangent as Cotangent, start)
+      })
+      const outputs = tf.concat2d(chunks, 0)
+      const wrong = misclassified(outputs, y, this.#loss.outputs)
+      const other = passes.comparator === null ? null : passes.comparator.forward(seen)
+      return {
+        losses: copyFloats(this.#loss.value(outputs, y)),
+        correct: invert(wrong),
+        comparison: other === null ? null : compareOutputs(this.#loss, outputs, other, y),
+      }
+    })
+  }
+
   #attack(spec: AttackSpec): Attack {
     const name = JSON.stringify(spec)
     const attack = this.#attacks.get(name) ?? attackFrom(spec)
@@ -186,68 +199,17 @@ export class Replica {
     return attack
   }
 
-  #options(key: { purpose: string; step: number; examples: Int32Array }): AttackOptions {
-    const { stop, seed } = this.#setup
+  #options(
+    key: { purpose: string; step: number; examples: Int32Array },
+    { signal, reports }: Pick<ShardPasses, 'signal' | 'reports'>,
+  ): AttackOptions {
     return {
       set: this.#set,
       loss: this.#loss,
-      key: { seed, ...key },
-      signal: {
-        get aborted() {
-          return Atomics.load(stop, 0) === 1
-        },
-      },
-      onProgress: this.#onProgress,
+      key: { seed: this.#setup.seed, ...key },
+      ...(signal === null ? {} : { signal }),
+      ...(reports ? { onProgress: this.#onProgress } : {}),
     }
-  }
-
-  /** Delivers the gradient of the shard's examples start..stop, and returns their outputs. */
-  #gradient(
-    seen: tf.Tensor2D,
-    y: tf.Tensor1D,
-    { start, stop }: { start: number; stop: number },
-    task: AttackTask,
-  ): tf.Tensor2D {
-    const { parameters, workspace } = this.#setup
-    return tf.tidy(() => {
-      const count = stop - start
-      const x = tf.slice2d(seen, [start, 0], [count, seen.shape[1]])
-      const labels = tf.slice1d(y, start, count)
-      const cotangent = (f: tf.Tensor2D): tf.Tensor2D =>
-        tf.div(this.#loss.derivative(f, labels), task.batch)
-      // The attack ended close by, unless the shard is too wide to be taken in one.
-      const { outputs, factors } =
-        count === seen.shape[0]
-          ? this.#follower.gradientFactors(x, cotangent)
-          : this.#network.gradientFactors(parameters, x, cotangent)
-      factors.forEach((factor, index) => {
-        const buffers = workspace.matrices[index]!
-        if (buffers.form === 'factors') deliverFactor(buffers, factor, task.offset + start)
-        else deliverDense(buffers, factor, task.staging, start === 0)
-      })
-      return outputs
-    })
-  }
-}
-
-function deliverFactor(buffers: GradientBuffers, factor: GradientFactor, offset: number): void {
-  buffers.signals!.set(factor.signal.dataSync<'float32'>(), offset * buffers.rows)
-  buffers.inputs!.set(factor.input.dataSync<'float32'>(), offset * buffers.cols)
-}
-
-/** staging ← signal · input, or staging ← staging + signal · input, block of rows by block of rows. */
-function deliverDense(
-  { rows, cols, staging }: GradientBuffers,
-  factor: GradientFactor,
-  ticket: number,
-  isFirst: boolean,
-): void {
-  const signal = factor.signal.dataSync<'float32'>()
-  const input = factor.input.dataSync<'float32'>()
-  const count = input.length / cols
-  for (const { start, stop } of rowBlocks(rows, cols)) {
-    const block = { signal: signal.subarray(start * count, stop * count), input }
-    combineInto(staging[ticket]!.subarray(start * cols, stop * cols), cols, [block], !isFirst)
   }
 }
 

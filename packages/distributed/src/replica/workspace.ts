@@ -43,8 +43,29 @@ export interface WorkspaceOptions {
   readonly shard: number
   /** Bytes of factors held at once, over all matrices. */
   readonly windowBytes: number
-  /** Shards in flight at once: one more than there are workers. */
+  /**
+   * Dense gradients on their way into `sum` at once: a shard in flight each, one more than there are workers; or the one
+   * that a team of workers sums from or to.
+   */
   readonly inFlight: number
+}
+
+/** How the gradient of a matrix travels, with the bytes that decide. */
+export type GradientForm = Pick<
+  GradientBuffers,
+  'name' | 'rows' | 'cols' | 'form' | 'factorBytes' | 'denseBytes'
+>
+
+/** The form with fewer bytes for each trained matrix, over a batch of so many examples. */
+export function formsOf({ trained }: Parameters, batch: number): GradientForm[] {
+  return trained.map(({ name, weights: { rows, cols } }) => formOf({ name, rows, cols }, batch))
+}
+
+function formOf({ name, rows, cols }: TravellingMatrix, batch: number): GradientForm {
+  const factorBytes = 4 * batch * (rows + cols)
+  const denseBytes = 4 * rows * cols
+  const form = denseBytes < factorBytes ? 'dense' : 'factors'
+  return { name, rows, cols, form, factorBytes, denseBytes }
 }
 
 /** A matrix whose gradients travel. */
@@ -74,12 +95,7 @@ export function planWorkspace(
   options: WorkspaceOptions,
 ): WorkspacePlan {
   const { examples, batch, shard, windowBytes, inFlight } = options
-  const forms = trained.map(({ name, rows, cols }) => {
-    const factorBytes = 4 * batch * (rows + cols)
-    const denseBytes = 4 * rows * cols
-    const form = denseBytes < factorBytes ? ('dense' as const) : ('factors' as const)
-    return { name, rows, cols, form, factorBytes, denseBytes }
-  })
+  const forms = trained.map(matrix => formOf(matrix, batch))
   const bytesPerExample = forms
     .filter(f => f.form === 'factors')
     .reduce((sum, f) => sum + 4 * (f.rows + f.cols), 0)

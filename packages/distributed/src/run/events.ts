@@ -1,5 +1,6 @@
 import type { GroupDistance, RegretReport, RegretTerms } from '@saddle/core'
 import type { Config } from '../config/schema.js'
+import type { Split } from '../team/split.js'
 
 /** One line of metrics.jsonl: what was measured at W_t, before step t was taken. */
 export interface StepRecord {
@@ -73,6 +74,8 @@ export type TrainEvent =
       readonly devices: readonly string[]
       /** Why `auto` passed other backends over. */
       readonly passedOver: readonly { readonly name: string; readonly reason: string }[]
+      /** What workers share out between them, with the numbers sent a step that decided. */
+      readonly split: Split
       /** How gradients travel, by matrix: factors or dense, with the bytes that decided. */
       readonly plan: readonly {
         readonly matrix: string

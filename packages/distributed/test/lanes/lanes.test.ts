@@ -35,7 +35,8 @@ const CASES: Record<string, [backend: string, config: ConfigInput, devices: stri
 for (const [name, [backend, config, names]] of Object.entries(CASES))
   t.test(`${name}: the bits of threads on ${backend}`, { skip: missing(backend) }, async t => {
     const folder = t.testdir()
-    const compute = { ...config.compute, backend }
+    // Processes always split the examples.
+    const compute = { ...config.compute, backend, split: 'examples' as const }
     const threads = await train(short({ ...config, compute }), { out: `${folder}/threads` })
     const out = `${folder}/own`
     const summary = await train(short(on(config, names)), { out })
@@ -93,6 +94,16 @@ t.test(
     t.equal(resumed.weights, clean.weights)
   },
 )
+
+t.test('processes do not split neurons', async t => {
+  const out = `${t.testdir()}/run`
+  const config = on(classes, ['process:cpu'], { split: 'neurons' })
+  await t.rejects(train(config, { out }), {
+    code: 'CONFIG',
+    message: /neurons needs workers in threads/,
+  })
+  t.notOk(existsSync(out))
+})
 
 t.test('no process outlives a run that ends, nor one whose parent is killed', async t => {
   const folder = t.testdir()

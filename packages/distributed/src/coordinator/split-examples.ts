@@ -1,0 +1,73 @@
+import type { AttackReply } from '../pool/messages.js'
+import type { WorkerPool } from '../pool/pool.js'
+import type { Workspace } from '../replica/workspace.js'
+import type { GradientOptions, Shard } from './gradient.js'
+import { allSettledOrThrow } from './settled.js'
+import { addTo } from './sums.js'
+
+/**
+ * Attacks shards by giving each to the next free worker. Dense gradients are added up here, in example order,
+ * whatever the order in which shards come back.
+ */
+export function splitExamples(
+  pool: WorkerPool,
+  { matrices }: Workspace,
+  { step, batch, attack, onShard }: GradientOptions,
+): (shards: readonly Shard[]) => Promise<AttackReply[]> {
+  const staging = new Rota(pool.size + 1)
+  let done = 0
+  return async shards => {
+    let previous: Promise<void> = Promise.resolve()
+    let failed = false
+    const attackShard = async ({ index, count, ...shard }: Shard, turn: Promise<void>) => {
+      const ticket = await staging.take()
+      try {
+        if (failed) return null
+        const task = { step, attack, batch, staging: ticket, ...shard }
+        const reply = await pool.run({ kind: 'attack', ...task })
+        onShard(++done, count)
+        // Shards come back in any order and are summed in theirs.
+        await turn
+        for (const m of matrices)
+          if (m.form === 'dense') addTo(m.sum!, m.staging[ticket]!, index === 0)
+        return reply
+      } catch (error) {
+        failed = true
+        throw error
+      } finally {
+        staging.give(ticket)
+      }
+    }
+    const jobs = shards.map(shard => {
+      const job = attackShard(shard, previous)
+      previous = job.then(
+        () => {},
+        () => {},
+      )
+      return job
+    })
+    return (await allSettledOrThrow(jobs)).filter(reply => reply !== null)
+  }
+}
+
+/** Numbers 0..size−1 handed out first come, first served. */
+class Rota {
+  readonly #free: number[]
+  readonly #waiting: ((ticket: number) => void)[] = []
+
+  constructor(size: number) {
+    this.#free = Array.from({ length: size }, (_, i) => i)
+  }
+
+  take(): Promise<number> {
+    const ticket = this.#free.shift()
+    if (ticket !== undefined) return Promise.resolve(ticket)
+    return new Promise(resolve => this.#waiting.push(resolve))
+  }
+
+  give(ticket: number): void {
+    const next = this.#waiting.shift()
+    if (next !== undefined) next(ticket)
+    else this.#free.push(ticket)
+  }
+}
