@@ -6,7 +6,7 @@ export interface Program {
 
 /**
  * What all programs begin with. Every kernel is a loop over elements with the whole grid as its stride, without shared
- * memory and without barriers: any grid gives the same numbers.
+ * memory and without barriers: any grid gives the same numbers. Unrolling those loops would cost NVRTC seconds.
  */
 const COMMON = `
 typedef unsigned char u8;
@@ -14,6 +14,7 @@ typedef unsigned int u32;
 typedef long long i64;
 struct Dims { i64 rank; i64 length[8]; i64 a[8]; i64 b[8]; };
 #define EACH(i, n) \\
+  _Pragma("unroll 1") \\
   for (i64 i = (i64)blockIdx.x * blockDim.x + threadIdx.x; i < (n); i += (i64)gridDim.x * blockDim.x)
 #define NOT_A_NUMBER __int_as_float(0x7fffffff)
 #define INFINITE __int_as_float(0x7f800000)
@@ -24,6 +25,7 @@ static __device__ inline void places(const Dims &dims, i64 i, i64 &p, i64 &q) {
   u32 rest = (u32)i;
   p = 0;
   q = 0;
+  _Pragma("unroll 1")
   for (int d = (int)dims.rank - 1; d > 0; d--) {
     u32 length = (u32)dims.length[d];
     u32 next = rest / length;
