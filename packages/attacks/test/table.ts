@@ -22,6 +22,12 @@ export const attacks: readonly [string, Attack][] = [
   ['pgd, last iterate', pgd({ steps: 3, keepBest: false, start: 'clean' })],
   ['pgd, clean first', pgd({ steps: 3, restarts: 2, start: 'clean-first' })],
   ['pgd, two-sided', pgd({ steps: 3, objective: 'two-sided', restarts: 2 })],
+  ['pgd until success', pgd({ steps: 4, restarts: 2, until: 'success' })],
+  [
+    'pgd until success, two-sided',
+    pgd({ steps: 3, objective: 'two-sided', until: 'success', loss: 'margin' }),
+  ],
+  ['fgsm on the margin', fgsm({ loss: 'margin' })],
 ]
 
 export interface Read {

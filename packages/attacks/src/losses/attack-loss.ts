@@ -53,9 +53,11 @@ function modelObjective({ loss, labels, targets }: View): Objective {
       value: outputs => loss.value(outputs, labels),
       derivative: outputs => loss.derivative(outputs, labels),
     }
-  const wanted = tf.tensor1d(targets)
+  const toTarget =
+    (part: (outputs: tf.Tensor2D, wanted: tf.Tensor1D) => tf.Tensor) => (outputs: tf.Tensor2D) =>
+      tf.tidy(() => tf.neg(part(outputs, tf.tensor1d(targets))))
   return {
-    value: outputs => tf.neg(loss.value(outputs, wanted)),
-    derivative: outputs => tf.neg(loss.derivative(outputs, wanted)),
+    value: toTarget(loss.value) as Objective['value'],
+    derivative: toTarget(loss.derivative) as Objective['derivative'],
   }
 }
