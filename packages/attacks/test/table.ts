@@ -2,9 +2,15 @@ import {
   type Attack,
   type Attackable,
   type AttackResult,
+  apgd,
+  apgdTargeted,
+  bim,
   fgsm,
+  frankWolfe,
   identity,
+  mim,
   pgd,
+  randomFgsm,
   uniform,
 } from '@saddle/attacks'
 import { scoped } from '@saddle/core'
@@ -28,6 +34,13 @@ export const attacks: readonly [string, Attack][] = [
     pgd({ steps: 3, objective: 'two-sided', until: 'success', loss: 'margin' }),
   ],
   ['fgsm on the margin', fgsm({ loss: 'margin' })],
+  ['r-fgsm', randomFgsm()],
+  ['bim', bim({ steps: 4 })],
+  ['mim', mim({ steps: 4 })],
+  ['frank-wolfe', frankWolfe({ steps: 4 })],
+  ['apgd', apgd({ steps: 8 })],
+  ['apgd to the end', apgd({ steps: 8, restarts: 2, until: 'end', loss: 'dlr' })],
+  ['apgd, targeted', apgdTargeted({ steps: 6 })],
 ]
 
 export interface Read {

@@ -15,6 +15,9 @@ export interface State {
   readonly best: Champion
 }
 
+/** An objective for the examples at `rows` of the batch, or for all (null). */
+export type Side = (view: View, rows: readonly number[] | null) => Objective
+
 /** An attack by gradient steps: its starts and its step. How long each example is searched is the same for all. */
 export interface Ascent<S extends State> {
   readonly steps: number
@@ -26,16 +29,21 @@ export interface Ascent<S extends State> {
   readonly until: 'end' | 'success'
   /** Do last iterates compete? If not, that of the only search is the result, whatever the loss there. */
   readonly judged: boolean
-  /** What is ascended in turn from every start. */
-  sides(view: View, model: Attackable): readonly Objective[]
+  /** What is ascended in turn from every start, each for any part of the batch. */
+  sides(view: View, model: Attackable): readonly Side[]
+  /** Passes that `sides` takes. Default 0. */
+  readonly beforehand?: number
   start(view: View, key: AttackKey, restart: number): S
-  /** Step k = 0, 1, …: one gradient pass at `state.at`, its outputs, and the next state. */
-  step(
-    view: View,
-    objective: Objective,
-    state: S,
-    k: number,
-  ): { readonly state: S; readonly outputs: tf.Tensor2D }
+  /** Step k = 0, 1, …: one gradient pass at `state.at`. */
+  step(view: View, objective: Objective, state: S, k: number): Stepped<S>
+}
+
+export interface Stepped<S extends State> {
+  readonly state: S
+  /** Of the pass. */
+  readonly outputs: tf.Tensor2D
+  /** False if the pass was outside of B(x), where success does not count. Default true. */
+  readonly inside?: boolean
 }
 
 /** Runs the searches of an ascent, restart by restart and side by side: an `Explore`. */
@@ -56,8 +64,8 @@ function exploreToTheEnd<S extends State>(
   model: Attackable,
   { key, signal, onProgress }: AttackOptions,
 ): Found {
-  const { steps, restarts, judged } = ascent
-  const sides = ascent.sides(view, model)
+  const { steps, restarts, judged, beforehand = 0 } = ascent
+  const sides = ascent.sides(view, model).map(side => side(view, null))
   const searches = restarts * sides.length
   const total = searches * steps
   let done = 0
@@ -75,7 +83,8 @@ function exploreToTheEnd<S extends State>(
       })
     }
   }
-  return { raw: best.points, gradientSteps: total, queries: total + (judged ? searches : 0) }
+  const queries = beforehand + total + (judged ? searches : 0)
+  return { raw: best.points, gradientSteps: total, queries }
 }
 
 /** The last iterate against the best before it, at the price of a forward pass. */

@@ -5,7 +5,7 @@ import { type Ascent, climb, type State } from './ascent.js'
 import { better, noChampion } from './champion.js'
 import { ascentDirection } from './direction.js'
 import { requireCounts, requirePositive, requireThat } from './hyperparameters.js'
-import { objectivesOf } from './objective.js'
+import { sidesOf } from './objective.js'
 import { type Start, startPoints } from './starts.js'
 
 export interface PgdSpec {
@@ -84,7 +84,7 @@ export function projectedAscent(
     restarts,
     until,
     judged: keepBest || searches > 1,
-    sides: (view, model) => objectivesOf(spec.objective, spec.loss, model, view),
+    sides: (_view, model) => sidesOf(spec.objective, spec.loss, model),
     start: (view, key, restart) => ({
       at: startPoints(spec.start, view, key, restart),
       best: noChampion(view.centres),

@@ -3,9 +3,9 @@ import * as tf from '@tensorflow/tfjs-core'
 import type { Attackable, AttackOptions } from '../attack.js'
 import type { Found } from '../finish.js'
 import { optionsAt, placesOfZero } from '../part.js'
-import { advanced, tidied } from '../tidied.js'
+import { advanced, eachTensor, tidied } from '../tidied.js'
 import { type View, viewOf, viewThrough } from '../view.js'
-import type { Ascent, State } from './ascent.js'
+import type { Ascent, Side, State, Stepped } from './ascent.js'
 import { better, type Champion, noChampion } from './champion.js'
 import { stopIfAsked } from './run.js'
 
@@ -39,14 +39,17 @@ export function exploreStanding<S extends State>(
   options: AttackOptions,
 ): Found {
   const n = view.centres.shape[0]
-  const [gradientSteps, queries] = [new Int32Array(n), new Int32Array(n)]
+  const gradientSteps = new Int32Array(n)
+  const queries = new Int32Array(n).fill(ascent.beforehand ?? 0)
   const tally: Tally = { broken: new Uint8Array(n), gradientSteps, queries }
-  const sides = ascent.sides(view, model).length
-  const total = ascent.restarts * sides * ascent.steps
+  const sides = ascent.sides(view, model)
+  const searches = ascent.restarts * sides.length
   let best = noChampion(view.centres)
-  for (let search = 0; search < ascent.restarts * sides; search++) {
-    const [restart, side] = [Math.floor(search / sides), search % sides]
-    const onStep = (k: number) => options.onProgress?.(search * ascent.steps + k + 1, total)
+  for (let search = 0; search < searches; search++) {
+    const restart = Math.floor(search / sides.length)
+    const side = sides[search % sides.length]!
+    const onStep = (k: number) =>
+      options.onProgress?.(search * ascent.steps + k + 1, searches * ascent.steps)
     if (placesOfZero(tally.broken).length > 0)
       best = advanced(best, holder =>
         searchStanding(ascent, { view, model, options, tally, holder, restart, side, onStep }),
@@ -62,7 +65,7 @@ interface Setting {
   readonly tally: Tally
   readonly holder: Champion
   readonly restart: number
-  readonly side: number
+  readonly side: Side
   readonly onStep: (k: number) => void
 }
 
@@ -75,7 +78,12 @@ function searchStanding<S extends State>(ascent: Ascent<S>, setting: Setting): C
     const x = takeRows(view.centres, rows)
     const y = takeRows(view.labels, rows)
     const state = ascent.start(seen.at(x, y), seen.options.key, restart)
-    return { x, y, state, best: kept(holder) }
+    return {
+      x,
+      y,
+      state,
+      best: { points: tf.clone(holder.points), losses: tf.clone(holder.losses) },
+    }
   })
   for (let k = 0; k < ascent.steps; k++) {
     stopIfAsked(options.signal)
@@ -88,18 +96,17 @@ function searchStanding<S extends State>(ascent: Ascent<S>, setting: Setting): C
     }
     search = advanced(search, ({ x, y, state, best }) => {
       const here = seen.at(x, y)
-      const next = ascent.step(here, ascent.sides(here, model)[side]!, state, k)
-      const won = count(tally, rows, here.criterion.isAdversarial(next.outputs, y), 1)
-      return { ...kept({ x, y }), state: next.state, best: withBroken(best, rows, won, state.at) }
+      const next = ascent.step(here, side(here, rows), state, k)
+      const won = count(tally, rows, successOf(here, next), 1)
+      return { x, y, state: next.state, best: withBroken(best, rows, won, state.at) }
     })
     onStep(k)
   }
   const { x, y, state, best } = search
   const here = seen.at(x, y)
   const outputs = here.outputs(state.at)
-  const won = count(tally, rows, here.criterion.isAdversarial(outputs, y), 0)
-  const objective = ascent.sides(here, model)[side]!
-  const last = { points: state.at, losses: objective.value(outputs) }
+  const won = count(tally, rows, successOf(here, { outputs }), 0)
+  const last = { points: state.at, losses: side(here, rows).value(outputs) }
   const rival = ascent.judged ? better(state.best, last) : last
   const end = better(rowsOf(best, rows), rival)
   const held = {
@@ -118,14 +125,22 @@ function viewer(model: Attackable, whole: AttackOptions, rows: readonly number[]
   return { options, at }
 }
 
+/** 1 for the examples that a pass shows to be adversarial. */
+function successOf(
+  { criterion, labels }: View,
+  { outputs, inside = true }: Pick<Stepped<State>, 'outputs' | 'inside'>,
+): ArrayLike<number> {
+  if (inside) return criterion.isAdversarial(outputs, labels).dataSync()
+  return new Uint8Array(outputs.shape[0])
+}
+
 /** Counts a pass of each standing example, and the places in `rows` of those that it shows to be adversarial. */
 function count(
   { broken, gradientSteps, queries }: Tally,
   rows: readonly number[],
-  success: tf.Tensor1D,
+  won: ArrayLike<number>,
   steps: 0 | 1,
 ): number[] {
-  const won = success.dataSync()
   return rows.flatMap((row, place) => {
     if (broken[row] === 1) return []
     queries[row]!++
@@ -143,7 +158,7 @@ function withBroken(
   won: readonly number[],
   at: tf.Tensor2D,
 ): Champion {
-  if (won.length === 0) return kept(best)
+  if (won.length === 0) return best
   const broken = won.map(place => rows[place]!)
   return {
     points: putRows(best.points, broken, takeRows(at, won)),
@@ -153,23 +168,10 @@ function withBroken(
 
 function closedUp<S extends State>(search: Search<S>, standing: readonly number[]): Search<S> {
   const { best, ...group } = search
-  return { ...rowsOf(group, standing), best: kept(best) } as Search<S>
+  return { ...rowsOf(group, standing), best } as Search<S>
 }
 
 /** All tensors of a record, their rows chosen. */
 function rowsOf<T extends object>(record: T, rows: readonly number[]): T {
   return eachTensor(record, tensor => takeRows(tensor, rows))
-}
-
-/** All tensors of a record, to be held on to when the record is freed. */
-function kept<T extends object>(record: T): T {
-  return eachTensor(record, tensor => tf.clone(tensor))
-}
-
-function eachTensor<T extends object>(record: T, change: (tensor: tf.Tensor) => tf.Tensor): T {
-  const entries = Object.entries(record).map(([name, value]) => [
-    name,
-    value instanceof tf.Tensor ? change(value) : eachTensor(value, change),
-  ])
-  return Object.fromEntries(entries) as T
 }
