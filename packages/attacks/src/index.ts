@@ -12,6 +12,9 @@ export type { Criterion } from './criteria/criterion.js'
 export { lossAbove } from './criteria/loss-above.js'
 export { misclassification } from './criteria/misclassification.js'
 export { targeted } from './criteria/targeted.js'
+// ensembles
+export { type RestartedSpec, restarted } from './ensembles/restarted.js'
+export { type WorstCaseSpec, worstCase } from './ensembles/worst-case.js'
 // attacks
 export { type ApgdOptions, type ApgdSpec, apgd } from './first-order/apgd.js'
 export {
@@ -31,6 +34,7 @@ export { type AttackSpec, attackFrom } from './from-spec.js'
 // losses
 export type { AttackLoss, AttackLossName } from './losses/attack-loss.js'
 // what can be attacked
+export { expectationOver } from './models/expectation.js'
 export { bindNetwork } from './models/network.js'
 export { tensorModel } from './models/tensor-model.js'
 // several radii
