@@ -1,11 +1,13 @@
 import type { Attack } from './attack.js'
+import { type SquareSpec, square } from './black-box/square.js'
 import { type FgsmSpec, fgsm } from './first-order/fgsm.js'
 import { type IdentitySpec, identity } from './first-order/identity.js'
 import { type PgdSpec, pgd } from './first-order/pgd.js'
 import { type UniformSpec, uniform } from './first-order/uniform.js'
+import { type FabSpec, fab } from './minimum-norm/fab.js'
 
 /** Plain JSON, as in a configuration: a kind and its hyperparameters. */
-export type AttackSpec = IdentitySpec | UniformSpec | FgsmSpec | PgdSpec
+export type AttackSpec = IdentitySpec | UniformSpec | FgsmSpec | PgdSpec | FabSpec | SquareSpec
 
 type Kind = AttackSpec['kind']
 type Hyperparameters<K extends Kind> = Omit<Extract<AttackSpec, { kind: K }>, 'kind'>
@@ -15,6 +17,8 @@ const ATTACKS: { readonly [K in Kind]: (options: Hyperparameters<K>) => Attack }
   uniform,
   fgsm,
   pgd,
+  fab,
+  square,
 }
 
 /**

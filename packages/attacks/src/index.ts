@@ -7,12 +7,14 @@ export type {
   AttackPoint,
   AttackResult,
 } from './attack.js'
+// attacks
+export type { ImageShape } from './black-box/image.js'
+export { type SquareOptions, type SquareSpec, square } from './black-box/square.js'
 // criteria
 export type { Criterion } from './criteria/criterion.js'
 export { lossAbove } from './criteria/loss-above.js'
 export { misclassification } from './criteria/misclassification.js'
 export { targeted } from './criteria/targeted.js'
-// attacks
 export { type FgsmSpec, fgsm } from './first-order/fgsm.js'
 export { type IdentitySpec, identity } from './first-order/identity.js'
 export { type PgdOptions, type PgdSpec, pgd } from './first-order/pgd.js'
@@ -20,6 +22,7 @@ export { type UniformOptions, type UniformSpec, uniform } from './first-order/un
 export { type AttackSpec, attackFrom } from './from-spec.js'
 // losses
 export type { AttackLoss, AttackLossName } from './losses/attack-loss.js'
+export { type FabOptions, type FabSpec, fab } from './minimum-norm/fab.js'
 // what can be attacked
 export { bindNetwork } from './models/network.js'
 export { tensorModel } from './models/tensor-model.js'
