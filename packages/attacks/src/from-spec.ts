@@ -4,10 +4,31 @@ import { type FgsmSpec, fgsm } from './first-order/fgsm.js'
 import { type IdentitySpec, identity } from './first-order/identity.js'
 import { type PgdSpec, pgd } from './first-order/pgd.js'
 import { type UniformSpec, uniform } from './first-order/uniform.js'
+import { type BisectionSpec, bisection } from './minimum-norm/bisection.js'
+import { type CarliniWagnerL2Spec, carliniWagnerL2 } from './minimum-norm/carlini-wagner-l2.js'
+import {
+  type CarliniWagnerLinfSpec,
+  carliniWagnerLinf,
+} from './minimum-norm/carlini-wagner-linf.js'
+import { type DdnSpec, ddn } from './minimum-norm/ddn.js'
+import { type DeepFoolSpec, deepfool } from './minimum-norm/deepfool.js'
 import { type FabSpec, fab } from './minimum-norm/fab.js'
+import { type LbfgsSpec, lbfgs } from './minimum-norm/lbfgs.js'
 
 /** Plain JSON, as in a configuration: a kind and its hyperparameters. */
-export type AttackSpec = IdentitySpec | UniformSpec | FgsmSpec | PgdSpec | FabSpec | SquareSpec
+export type AttackSpec =
+  | IdentitySpec
+  | UniformSpec
+  | FgsmSpec
+  | PgdSpec
+  | FabSpec
+  | DeepFoolSpec
+  | DdnSpec
+  | CarliniWagnerL2Spec
+  | CarliniWagnerLinfSpec
+  | LbfgsSpec
+  | BisectionSpec
+  | SquareSpec
 
 type Kind = AttackSpec['kind']
 type Hyperparameters<K extends Kind> = Omit<Extract<AttackSpec, { kind: K }>, 'kind'>
@@ -18,6 +39,12 @@ const ATTACKS: { readonly [K in Kind]: (options: Hyperparameters<K>) => Attack }
   fgsm,
   pgd,
   fab,
+  deepfool,
+  ddn,
+  'carlini-wagner-l2': carliniWagnerL2,
+  'carlini-wagner-linf': carliniWagnerLinf,
+  lbfgs,
+  bisection: ({ attack, ...options }) => bisection(attackFrom(attack), options),
   square,
 }
 

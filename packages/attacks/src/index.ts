@@ -22,7 +22,21 @@ export { type UniformOptions, type UniformSpec, uniform } from './first-order/un
 export { type AttackSpec, attackFrom } from './from-spec.js'
 // losses
 export type { AttackLoss, AttackLossName } from './losses/attack-loss.js'
+export { type BisectionOptions, type BisectionSpec, bisection } from './minimum-norm/bisection.js'
+export {
+  type CarliniWagnerL2Options,
+  type CarliniWagnerL2Spec,
+  carliniWagnerL2,
+} from './minimum-norm/carlini-wagner-l2.js'
+export {
+  type CarliniWagnerLinfOptions,
+  type CarliniWagnerLinfSpec,
+  carliniWagnerLinf,
+} from './minimum-norm/carlini-wagner-linf.js'
+export { type DdnOptions, type DdnSpec, ddn } from './minimum-norm/ddn.js'
+export { type DeepFoolOptions, type DeepFoolSpec, deepfool } from './minimum-norm/deepfool.js'
 export { type FabOptions, type FabSpec, fab } from './minimum-norm/fab.js'
+export { type LbfgsAttackOptions, type LbfgsSpec, lbfgs } from './minimum-norm/lbfgs.js'
 // what can be attacked
 export { bindNetwork } from './models/network.js'
 export { tensorModel } from './models/tensor-model.js'

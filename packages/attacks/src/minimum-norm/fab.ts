@@ -107,7 +107,8 @@ function randomStart(example: Example, closest: number, restart: number): Float3
   const { centre, norm, radius } = example
   const stream = example.stream(restart)
   const offset = new Float64Array(centre.length)
-  if (norm.name === 'linf') offset.forEach((_, j) => (offset[j] = 2 * stream.uniform() - 1))
+  if (norm.name === 'linf')
+    for (let j = 0; j < offset.length; j++) offset[j] = 2 * stream.uniform() - 1
   else stream.fillNormal(offset)
   const length = Math.min(closest, radius) / 2
   return inBox(example, plus(centre, length / norm.of(offset), offset))
