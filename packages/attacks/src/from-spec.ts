@@ -1,5 +1,16 @@
 import type { Attack } from './attack.js'
+import { type BoundarySpec, boundary } from './black-box/boundary.js'
+import { type HopSkipJumpSpec, hopSkipJump } from './black-box/hop-skip-jump.js'
+import { type NesSpec, nes } from './black-box/nes.js'
+import {
+  type NesLabelOnlySpec,
+  type NesPartialSpec,
+  nesLabelOnly,
+  nesPartial,
+} from './black-box/nes-partial.js'
+import { type SpsaSpec, spsa } from './black-box/spsa.js'
 import { type SquareSpec, square } from './black-box/square.js'
+import { type ZooSpec, zoo } from './black-box/zoo.js'
 import { type FgsmSpec, fgsm } from './first-order/fgsm.js'
 import { type IdentitySpec, identity } from './first-order/identity.js'
 import { type PgdSpec, pgd } from './first-order/pgd.js'
@@ -29,6 +40,13 @@ export type AttackSpec =
   | LbfgsSpec
   | BisectionSpec
   | SquareSpec
+  | ZooSpec
+  | NesSpec
+  | NesPartialSpec
+  | NesLabelOnlySpec
+  | SpsaSpec
+  | BoundarySpec
+  | HopSkipJumpSpec
 
 type Kind = AttackSpec['kind']
 type Hyperparameters<K extends Kind> = Omit<Extract<AttackSpec, { kind: K }>, 'kind'>
@@ -46,6 +64,13 @@ const ATTACKS: { readonly [K in Kind]: (options: Hyperparameters<K>) => Attack }
   lbfgs,
   bisection: ({ attack, ...options }) => bisection(attackFrom(attack), options),
   square,
+  zoo,
+  nes,
+  'nes-partial': nesPartial,
+  'nes-label-only': nesLabelOnly,
+  spsa,
+  boundary,
+  'hop-skip-jump': hopSkipJump,
 }
 
 /**

@@ -8,8 +8,25 @@ export type {
   AttackResult,
 } from './attack.js'
 // attacks
+export { type BoundaryOptions, type BoundarySpec, boundary } from './black-box/boundary.js'
+export {
+  type HopSkipJumpOptions,
+  type HopSkipJumpSpec,
+  hopSkipJump,
+} from './black-box/hop-skip-jump.js'
 export type { ImageShape } from './black-box/image.js'
+export { type NesOptions, type NesSpec, nes } from './black-box/nes.js'
+export {
+  type NesLabelOnlyOptions,
+  type NesLabelOnlySpec,
+  type NesPartialOptions,
+  type NesPartialSpec,
+  nesLabelOnly,
+  nesPartial,
+} from './black-box/nes-partial.js'
+export { type SpsaOptions, type SpsaSpec, spsa } from './black-box/spsa.js'
 export { type SquareOptions, type SquareSpec, square } from './black-box/square.js'
+export { type ZooOptions, type ZooSpec, zoo } from './black-box/zoo.js'
 // criteria
 export type { Criterion } from './criteria/criterion.js'
 export { lossAbove } from './criteria/loss-above.js'

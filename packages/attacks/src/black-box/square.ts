@@ -48,13 +48,12 @@ export interface SquareMoves {
  *
  * Defaults are AutoAttack's: 5000 queries, squares of 80 % of the pixels, halved after 10 queries and so on by the
  * fixed schedule, margin loss. Two things of the reference code are not copied: squares are drawn for every example
- * on its own, not once for the batch, and from all places, the last row and column included. With a criterion that is
- * no prediction (`loss-above`) the loss is as without.
+ * on its own, not once for the batch, and from all places, the last row and column included.
  *
  * Cost: 1 query for x_0, then at most 1 + `queries` a restart.
  *
- * @throws SaddleError CONFIG if a hyperparameter is out of range; `run` throws CONFIG for other sets, or if `image`
- * does not fit the examples.
+ * @throws SaddleError CONFIG if a hyperparameter is out of range; `run` throws CONFIG for other sets and criteria, or
+ * if `image` does not fit the examples.
  */
 export function square(options: SquareOptions = {}): Attack {
   const spec: SquareSpec = { kind: 'square', ...DEFAULTS, ...options }
@@ -64,7 +63,7 @@ export function square(options: SquareOptions = {}): Attack {
   must.that(spec.share > 0 && spec.share <= 1, `share must be in (0, 1], got ${spec.share}`)
   return attackBySearch(
     { spec, aim: 'fixed-radius', passes: 1 + spec.restarts * (1 + spec.queries) },
-    { access: 'scores', sets: [...BALLS.l2, ...BALLS.linf], predictions: false },
+    { access: 'scores', sets: [...BALLS.l2, ...BALLS.linf], predictions: true },
     example => search(spec, example),
   )
 }

@@ -1,6 +1,7 @@
 import { openStream, SaddleError, type SetSpec } from '@saddle/core'
 import * as tf from '@tensorflow/tfjs-core'
 import type { Attack, AttackKey } from '../attack.js'
+import type { Reveal } from '../black-box/reveal.js'
 import { misclassification } from '../criteria/misclassification.js'
 import { attackOf } from '../finish.js'
 import type { View } from '../view.js'
@@ -12,6 +13,8 @@ import { joined, rowOf } from './rows.js'
 
 export interface SearchNeeds {
   readonly access: Access
+  /** What the attack sees of the outputs at a row, where that is not all. */
+  readonly reveal?: Reveal
   /** Kinds of sets that the attack can search; all of them if left out. */
   readonly sets?: readonly string[]
   /** True if it only works on predictions: for the criteria `misclassification` and `targeted`. */
@@ -25,6 +28,9 @@ export const BALLS = {
   linf: ['linf', 'box-linf'],
 } as const
 
+/** All sets but the balls in the chart of the lift, where points outside the unit ball mean nothing. */
+export const WITHOUT_CHART = [...BALLS.l1, ...BALLS.l2, ...BALLS.linf, 'cap', 'box-sphere']
+
 /** The attack that searches example by example in this way. */
 export function attackBySearch(
   head: Pick<Attack, 'spec' | 'passes' | 'aim'>,
@@ -34,7 +40,7 @@ export function attackBySearch(
   return attackOf(head, (view, model, { key, signal, onProgress }) => {
     checkNeeds(head.spec.kind, needs, view)
     const examples = examplesOf(view, model.outputs, key)
-    const { found, queries, gradientSteps } = converse(view, examples.map(search), needs.access, {
+    const { found, queries, gradientSteps } = converse(view, examples.map(search), needs, {
       ...(signal === undefined ? {} : { signal }),
       ...(onProgress === undefined ? {} : { onProgress }),
     })
@@ -83,7 +89,7 @@ function checkNeeds(name: string, needs: SearchNeeds, { set, criterion }: View):
     throw new SaddleError(
       'CONFIG',
       `Attack "${name}" changes predictions, so it takes the criteria misclassification and targeted, got ` +
-        `"${criterion.name}". For a threshold of the loss take "pgd", a bisection of it, or a query-only attack.`,
+        `"${criterion.name}". For a threshold of the loss take "pgd", a bisection of it, "boundary" or "hop-skip-jump".`,
       { attack: name, criterion: criterion.name },
     )
 }

@@ -1,6 +1,7 @@
 import { SaddleError, scoped } from '@saddle/core'
 import * as tf from '@tensorflow/tfjs-core'
 import type { AttackOptions } from '../attack.js'
+import type { Reveal } from '../black-box/reveal.js'
 import { stopIfAsked } from '../first-order/run.js'
 import type { View } from '../view.js'
 import type { Answer, Ask, Search } from './ask.js'
@@ -33,7 +34,7 @@ const MOST_ROWS = 4096
 export function converse<T>(
   view: View,
   searches: readonly Search<T>[],
-  access: Access,
+  { access, reveal }: { readonly access: Access; readonly reveal?: Reveal },
   { signal, onProgress }: Pick<AttackOptions, 'signal' | 'onProgress'>,
 ): Conversation<T> {
   const n = searches.length
@@ -57,7 +58,7 @@ export function converse<T>(
     const round = waiting
     waiting = []
     for (const batch of batchesOf(round)) {
-      const answers = answer(view, batch, access)
+      const answers = answer(view, batch, access, reveal)
       batch.forEach(({ example, ask, rows }, k) => {
         if (ask.kind !== 'advance') queries[example]! += rows
         if (ask.kind === 'gradient') gradientSteps[example]! += rows
@@ -99,7 +100,7 @@ function batchesOf(round: readonly Pending[]): Pending[][] {
 }
 
 /** One pass for a batch of one kind, cut into the answers of its asks; all that is handed on is a copy. */
-function answer(view: View, batch: readonly Pending[], access: Access): Answer[] {
+function answer(view: View, batch: readonly Pending[], access: Access, reveal?: Reveal): Answer[] {
   return scoped(() => {
     const d = view.centres.shape[1]
     const points = joined(batch.map(({ ask }) => ask.points))
@@ -112,9 +113,17 @@ function answer(view: View, batch: readonly Pending[], access: Access): Answer[]
         ? gradientPass(view, batch, x, access)
         : { outputs: view.outputs(x), rows: NO_FLOATS }
     const adversarial = decisions(view, batch, outputs)
-    const told = access === 'decisions' ? NO_FLOATS : outputs.dataSync<'float32'>()
-    return cut(batch, { outputs: told, adversarial, rows })
+    return cut(batch, { outputs: told(outputs, access, reveal), adversarial, rows })
   })
+}
+
+/** What the search may see of the outputs. */
+function told(outputs: tf.Tensor2D, access: Access, reveal?: Reveal): Float32Array {
+  if (access === 'decisions') return NO_FLOATS
+  const values = outputs.dataSync<'float32'>()
+  if (reveal === undefined) return values
+  const [n, c] = outputs.shape
+  return joined(Array.from({ length: n }, (_, row) => reveal(rowOf(values, row, c))))
 }
 
 function gradientPass(view: View, batch: readonly Pending[], x: tf.Tensor2D, access: Access) {
