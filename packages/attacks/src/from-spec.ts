@@ -11,9 +11,15 @@ import {
 import { type SpsaSpec, spsa } from './black-box/spsa.js'
 import { type SquareSpec, square } from './black-box/square.js'
 import { type ZooSpec, zoo } from './black-box/zoo.js'
+import { type ApgdSpec, apgd } from './first-order/apgd.js'
+import { type ApgdTargetedSpec, apgdTargeted } from './first-order/apgd-targeted.js'
+import { type BimSpec, bim } from './first-order/bim.js'
 import { type FgsmSpec, fgsm } from './first-order/fgsm.js'
+import { type FrankWolfeSpec, frankWolfe } from './first-order/frank-wolfe.js'
 import { type IdentitySpec, identity } from './first-order/identity.js'
+import { type MimSpec, mim } from './first-order/mim.js'
 import { type PgdSpec, pgd } from './first-order/pgd.js'
+import { type RandomFgsmSpec, randomFgsm } from './first-order/r-fgsm.js'
 import { type UniformSpec, uniform } from './first-order/uniform.js'
 import { type BisectionSpec, bisection } from './minimum-norm/bisection.js'
 import { type CarliniWagnerL2Spec, carliniWagnerL2 } from './minimum-norm/carlini-wagner-l2.js'
@@ -47,6 +53,13 @@ export type AttackSpec =
   | SpsaSpec
   | BoundarySpec
   | HopSkipJumpSpec
+  | RandomFgsmSpec
+  | BimSpec
+  | PgdSpec
+  | MimSpec
+  | FrankWolfeSpec
+  | ApgdSpec
+  | ApgdTargetedSpec
 
 type Kind = AttackSpec['kind']
 type Hyperparameters<K extends Kind> = Omit<Extract<AttackSpec, { kind: K }>, 'kind'>
@@ -55,6 +68,8 @@ const ATTACKS: { readonly [K in Kind]: (options: Hyperparameters<K>) => Attack }
   identity,
   uniform,
   fgsm,
+  'r-fgsm': randomFgsm,
+  bim,
   pgd,
   fab,
   deepfool,
@@ -71,6 +86,10 @@ const ATTACKS: { readonly [K in Kind]: (options: Hyperparameters<K>) => Attack }
   spsa,
   boundary,
   'hop-skip-jump': hopSkipJump,
+  mim,
+  'frank-wolfe': frankWolfe,
+  apgd,
+  'apgd-targeted': apgdTargeted,
 }
 
 /**

@@ -7,7 +7,7 @@ export type {
   AttackPoint,
   AttackResult,
 } from './attack.js'
-// attacks
+// query-only attacks
 export { type BoundaryOptions, type BoundarySpec, boundary } from './black-box/boundary.js'
 export {
   type HopSkipJumpOptions,
@@ -32,13 +32,25 @@ export type { Criterion } from './criteria/criterion.js'
 export { lossAbove } from './criteria/loss-above.js'
 export { misclassification } from './criteria/misclassification.js'
 export { targeted } from './criteria/targeted.js'
+// attacks at a fixed radius
+export { type ApgdOptions, type ApgdSpec, apgd } from './first-order/apgd.js'
+export {
+  type ApgdTargetedOptions,
+  type ApgdTargetedSpec,
+  apgdTargeted,
+} from './first-order/apgd-targeted.js'
+export { type BimSpec, bim } from './first-order/bim.js'
 export { type FgsmSpec, fgsm } from './first-order/fgsm.js'
+export { type FrankWolfeSpec, frankWolfe } from './first-order/frank-wolfe.js'
 export { type IdentitySpec, identity } from './first-order/identity.js'
+export { type MimSpec, mim } from './first-order/mim.js'
 export { type PgdOptions, type PgdSpec, pgd } from './first-order/pgd.js'
+export { type RandomFgsmSpec, randomFgsm } from './first-order/r-fgsm.js'
 export { type UniformOptions, type UniformSpec, uniform } from './first-order/uniform.js'
 export { type AttackSpec, attackFrom } from './from-spec.js'
 // losses
 export type { AttackLoss, AttackLossName } from './losses/attack-loss.js'
+// minimum-norm attacks
 export { type BisectionOptions, type BisectionSpec, bisection } from './minimum-norm/bisection.js'
 export {
   type CarliniWagnerL2Options,

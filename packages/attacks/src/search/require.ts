@@ -1,6 +1,6 @@
-import { SaddleError } from '@saddle/core'
+import { requireCounts, requirePositive, requireThat } from '../first-order/hyperparameters.js'
 
-/** Checks of hyperparameters: each throws CONFIG and names the attack, the parameter and what it may be. */
+/** Checks of one attack's hyperparameters: each throws CONFIG and names the attack, the parameter and what it may be. */
 export interface Requirements {
   that(holds: boolean, otherwise: string): void
   wholeNumber(name: string, value: number, least?: number): void
@@ -8,19 +8,19 @@ export interface Requirements {
   between(name: string, value: number, lo: number, hi: number): void
 }
 
-export function requirementsOf(attack: string): Requirements {
-  const that = (holds: boolean, otherwise: string) => {
-    if (!holds) throw new SaddleError('CONFIG', `Attack "${attack}": ${otherwise}.`, { attack })
-  }
+export function requirementsOf(kind: string): Requirements {
+  const that = (holds: boolean, otherwise: string) => requireThat(kind, holds, otherwise)
   return {
     that,
-    wholeNumber: (name, value, least = 1) =>
-      that(
-        Number.isSafeInteger(value) && value >= least,
-        `${name} must be a whole number of at least ${least}, got ${value}`,
-      ),
-    positive: (name, value) =>
-      that(Number.isFinite(value) && value > 0, `${name} must be a positive number, got ${value}`),
+    wholeNumber(name, value, least = 1) {
+      if (least === 1) requireCounts(kind, { [name]: value })
+      else
+        that(
+          Number.isSafeInteger(value) && value >= least,
+          `${name} must be a whole number of at least ${least}, got ${value}`,
+        )
+    },
+    positive: (name, value) => requirePositive(kind, { [name]: value }),
     between: (name, value, lo, hi) =>
       that(value >= lo && value <= hi, `${name} must be in [${lo}, ${hi}], got ${value}`),
   }
