@@ -11,6 +11,8 @@ import {
 import { type SpsaSpec, spsa } from './black-box/spsa.js'
 import { type SquareSpec, square } from './black-box/square.js'
 import { type ZooSpec, zoo } from './black-box/zoo.js'
+import { type RestartedSpec, restarted } from './ensembles/restarted.js'
+import { type WorstCaseSpec, worstCase } from './ensembles/worst-case.js'
 import { type ApgdSpec, apgd } from './first-order/apgd.js'
 import { type ApgdTargetedSpec, apgdTargeted } from './first-order/apgd-targeted.js'
 import { type BimSpec, bim } from './first-order/bim.js'
@@ -37,7 +39,13 @@ export type AttackSpec =
   | IdentitySpec
   | UniformSpec
   | FgsmSpec
+  | RandomFgsmSpec
+  | BimSpec
   | PgdSpec
+  | MimSpec
+  | FrankWolfeSpec
+  | ApgdSpec
+  | ApgdTargetedSpec
   | FabSpec
   | DeepFoolSpec
   | DdnSpec
@@ -53,13 +61,8 @@ export type AttackSpec =
   | SpsaSpec
   | BoundarySpec
   | HopSkipJumpSpec
-  | RandomFgsmSpec
-  | BimSpec
-  | PgdSpec
-  | MimSpec
-  | FrankWolfeSpec
-  | ApgdSpec
-  | ApgdTargetedSpec
+  | WorstCaseSpec
+  | RestartedSpec
 
 type Kind = AttackSpec['kind']
 type Hyperparameters<K extends Kind> = Omit<Extract<AttackSpec, { kind: K }>, 'kind'>
@@ -71,6 +74,10 @@ const ATTACKS: { readonly [K in Kind]: (options: Hyperparameters<K>) => Attack }
   'r-fgsm': randomFgsm,
   bim,
   pgd,
+  mim,
+  'frank-wolfe': frankWolfe,
+  apgd,
+  'apgd-targeted': apgdTargeted,
   fab,
   deepfool,
   ddn,
@@ -86,10 +93,8 @@ const ATTACKS: { readonly [K in Kind]: (options: Hyperparameters<K>) => Attack }
   spsa,
   boundary,
   'hop-skip-jump': hopSkipJump,
-  mim,
-  'frank-wolfe': frankWolfe,
-  apgd,
-  'apgd-targeted': apgdTargeted,
+  'worst-case': ({ attacks, ...options }) => worstCase(attacks.map(attackFrom), options),
+  restarted: ({ attack, restarts, ...options }) => restarted(attackFrom(attack), restarts, options),
 }
 
 /**
