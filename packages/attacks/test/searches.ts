@@ -76,7 +76,7 @@ export const searches: Readonly<Record<string, Row>> = {
   },
   square: {
     attack: square({ queries: 20, restarts: 2 }),
-    sets: [...L2, ...LINF],
+    sets: [...L1, ...L2, ...LINF],
     access: 'scores',
   },
   'square on cross-entropy': {
