@@ -11,6 +11,7 @@ import {
 import { type SpsaSpec, spsa } from './black-box/spsa.js'
 import { type SquareSpec, square } from './black-box/square.js'
 import { type ZooSpec, zoo } from './black-box/zoo.js'
+import { type AutoAttackSpec, autoAttack } from './ensembles/autoattack.js'
 import { type RestartedSpec, restarted } from './ensembles/restarted.js'
 import { type WorstCaseSpec, worstCase } from './ensembles/worst-case.js'
 import { type ApgdSpec, apgd } from './first-order/apgd.js'
@@ -39,13 +40,6 @@ export type AttackSpec =
   | IdentitySpec
   | UniformSpec
   | FgsmSpec
-  | RandomFgsmSpec
-  | BimSpec
-  | PgdSpec
-  | MimSpec
-  | FrankWolfeSpec
-  | ApgdSpec
-  | ApgdTargetedSpec
   | FabSpec
   | DeepFoolSpec
   | DdnSpec
@@ -61,7 +55,15 @@ export type AttackSpec =
   | SpsaSpec
   | BoundarySpec
   | HopSkipJumpSpec
+  | RandomFgsmSpec
+  | BimSpec
+  | PgdSpec
+  | MimSpec
+  | FrankWolfeSpec
+  | ApgdSpec
+  | ApgdTargetedSpec
   | WorstCaseSpec
+  | AutoAttackSpec
   | RestartedSpec
 
 type Kind = AttackSpec['kind']
@@ -74,10 +76,6 @@ const ATTACKS: { readonly [K in Kind]: (options: Hyperparameters<K>) => Attack }
   'r-fgsm': randomFgsm,
   bim,
   pgd,
-  mim,
-  'frank-wolfe': frankWolfe,
-  apgd,
-  'apgd-targeted': apgdTargeted,
   fab,
   deepfool,
   ddn,
@@ -93,6 +91,11 @@ const ATTACKS: { readonly [K in Kind]: (options: Hyperparameters<K>) => Attack }
   spsa,
   boundary,
   'hop-skip-jump': hopSkipJump,
+  mim,
+  'frank-wolfe': frankWolfe,
+  apgd,
+  'apgd-targeted': apgdTargeted,
+  autoattack: autoAttack,
   'worst-case': ({ attacks, ...options }) => worstCase(attacks.map(attackFrom), options),
   restarted: ({ attack, restarts, ...options }) => restarted(attackFrom(attack), restarts, options),
 }

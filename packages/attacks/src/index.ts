@@ -33,6 +33,11 @@ export { lossAbove } from './criteria/loss-above.js'
 export { misclassification } from './criteria/misclassification.js'
 export { targeted } from './criteria/targeted.js'
 // ensembles
+export {
+  type AutoAttackSpec,
+  autoAttack,
+  autoAttackMembers,
+} from './ensembles/autoattack.js'
 export { type RestartedSpec, restarted } from './ensembles/restarted.js'
 export { type WorstCaseSpec, worstCase } from './ensembles/worst-case.js'
 // attacks at a fixed radius
