@@ -164,6 +164,21 @@ t.test('a network that follows makes a model that follows, at its parameters', a
   t.ok(Math.max(...apart) < 1e-5)
 })
 
+t.test('no attack changes a weight', async t => {
+  const p = problem({ kind: 'box-linf', radius: 0.2 }, 6, 6)
+  const network = deepReluNetwork({ inputs: 6, width: 16 })
+  const parameters = network.initialise(2)
+  const weights = () => Buffer.from(JSON.stringify(parameters, plain)).toString('base64')
+  const before = weights()
+  for (const [, attack] of attacks) run(attack, p, bindNetwork(network, parameters))
+  t.equal(weights(), before)
+})
+
+/** Typed arrays as lists, so that every number is compared. */
+function plain(_: string, value: unknown): unknown {
+  return ArrayBuffer.isView(value) ? [...(value as Float32Array)] : value
+}
+
 t.test('starts are keyed: seed, purpose, step and example decide, and nothing else', async t => {
   const p = problem({ kind: 'l2', radius: 0.3 }, 2, 6)
   const { model } = tanhModel(p.weights)
