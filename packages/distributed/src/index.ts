@@ -1,4 +1,6 @@
 export { type CheckpointState, latestCheckpoint, readCheckpoint } from './checkpoint/checkpoint.js'
+export type { Collective, CollectiveKind, Numbers } from './collective/collective.js'
+export { openCollective } from './collective/open.js'
 export { absolutePaths } from './config/files.js'
 export { configHash } from './config/hash.js'
 export { jsonSchema } from './config/json-schema.js'
