@@ -17,6 +17,9 @@ export {
   planMemory,
   usableMemory,
 } from './memory/plan.js'
+export { endTogether } from './ranks/end.js'
+export { openRanks } from './ranks/open.js'
+export { alone, type Ranks } from './ranks/ranks.js'
 export type { Evaluation, RunSummary, StepRecord, TrainEvent } from './run/events.js'
 export { exportPerceptron } from './run/export.js'
 export { createRunFolder, openRunFolder } from './run/folder.js'

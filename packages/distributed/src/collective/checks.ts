@@ -34,16 +34,40 @@ export function requireRoot(root: number, size: number): void {
 }
 
 /** @throws SaddleError SHAPE unless there is a count for every rank, none negative, and all fill the array. */
-export function requireCounts(length: number, counts: readonly number[], size: number): void {
+export function requireCounts(
+  length: number,
+  counts: readonly number[],
+  size: number,
+  operation = 'allgatherv',
+): void {
   const sum = counts.reduce((a, b) => a + b, 0)
   const natural = counts.every(c => Number.isSafeInteger(c) && c >= 0)
   if (counts.length === size && natural && sum === length) return
   throw new SaddleError(
     'SHAPE',
-    `allgatherv: expected ${size} counts, one a rank, that add up to the array's ${length} numbers, got ` +
+    `${operation}: expected ${size} counts, one a rank, that add up to the array's ${length} numbers, got ` +
       `${counts.length} that add up to ${sum}${natural ? '' : ', not all of them whole and positive'}.`,
     { length, counts, size },
   )
+}
+
+/** @throws SaddleError SHAPE unless both arrays are of one class and have a count for every rank. */
+export function requireExchange(
+  { send, sendCounts, receive, receiveCounts }: Exchanged,
+  size: number,
+): void {
+  requireNumbers('alltoallv', send, SENT)
+  requireNumbers('alltoallv', receive, [classOf(send) as NumberClass])
+  requireCounts(send.length, sendCounts, size, 'alltoallv, sent')
+  requireCounts(receive.length, receiveCounts, size, 'alltoallv, received')
+}
+
+/** What `alltoallv` takes. */
+export interface Exchanged {
+  readonly send: Numbers
+  readonly sendCounts: readonly number[]
+  readonly receive: Numbers
+  readonly receiveCounts: readonly number[]
 }
 
 /** @throws SaddleError RANGE unless it is an exit code that says that something failed. */

@@ -38,6 +38,16 @@ export interface Collective {
    * part already in its place.
    */
   allgatherv(all: Numbers, counts: readonly number[]): Promise<void>
+  /**
+   * Rank r gets the next `sendCounts[r]` numbers of `send`, and its own next `receiveCounts[r]` go to `receive`: both hold
+   * one part a rank, one after the other. At most 2²⁸ numbers each.
+   */
+  alltoallv(
+    send: Numbers,
+    sendCounts: readonly number[],
+    receive: Numbers,
+    receiveCounts: readonly number[],
+  ): Promise<void>
   /** Settles on no rank before it was called on all. */
   barrier(): Promise<void>
   /** Ends the whole job at once, every rank of it, with this exit code (1 … 255). */

@@ -3,7 +3,9 @@ import type { Handle } from './abi.js'
 import {
   COMPARED,
   classOf,
+  type Exchanged,
   requireCounts,
+  requireExchange,
   requireExitCode,
   requireNumbers,
   requireRoot,
@@ -85,6 +87,24 @@ export class MpiCollective implements Collective {
     )
   }
 
+  async alltoallv(
+    send: Numbers,
+    sendCounts: readonly number[],
+    receive: Numbers,
+    receiveCounts: readonly number[],
+  ): Promise<void> {
+    requireExchange({ send, sendCounts, receive, receiveCounts }, this.size)
+    const parts = { send, sendCounts: [...sendCounts], receive, receiveCounts: [...receiveCounts] }
+    const numbers = Math.max(send.length, receive.length)
+    if (numbers > this.#mostAtOnce)
+      throw new SaddleError(
+        'RANGE',
+        `alltoallv: expected at most ${this.#mostAtOnce} numbers, got ${numbers}. Send them in several calls.`,
+        { numbers, most: this.#mostAtOnce },
+      )
+    await this.#queue('alltoallv', send, () => this.#exchange(parts))
+  }
+
   async barrier(): Promise<void> {
     await this.#queue('barrier', new Uint8Array(0), () => this.#barrier())
   }
@@ -154,6 +174,33 @@ export class MpiCollective implements Collective {
     } finally {
       this.#pinned.delete(lengths)
       this.#pinned.delete(offsets)
+    }
+  }
+
+  async #exchange({ send, sendCounts, receive, receiveCounts }: Exchanged): Promise<void> {
+    const ints = [sendCounts, receiveCounts].flatMap(counts => [
+      Int32Array.from(counts),
+      Int32Array.from(offsetsOf(counts)),
+    ])
+    const kept = [send, receive, ...ints]
+    for (const array of kept) this.#pinned.add(array)
+    try {
+      const type = this.#type(send)
+      const [counts, offsets, countsIn, offsetsIn] = ints
+      await this.#mpi.callAsync(
+        'MPI_Alltoallv',
+        send,
+        counts,
+        offsets,
+        type,
+        receive,
+        countsIn,
+        offsetsIn,
+        type,
+        this.#mpi.abi.world,
+      )
+    } finally {
+      for (const array of kept) this.#pinned.delete(array)
     }
   }
 

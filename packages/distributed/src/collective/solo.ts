@@ -2,6 +2,7 @@ import { SaddleError } from '@saddle/core'
 import {
   COMPARED,
   requireCounts,
+  requireExchange,
   requireExitCode,
   requireNumbers,
   requireRoot,
@@ -39,6 +40,17 @@ export class SoloCollective implements Collective {
     this.#requireOpen('allgatherv')
     requireNumbers('allgatherv', all, SENT)
     requireCounts(all.length, counts, 1)
+  }
+
+  async alltoallv(
+    send: Numbers,
+    sendCounts: readonly number[],
+    receive: Numbers,
+    receiveCounts: readonly number[],
+  ): Promise<void> {
+    this.#requireOpen('alltoallv')
+    requireExchange({ send, sendCounts, receive, receiveCounts }, 1)
+    receive.set(send)
   }
 
   async barrier(): Promise<void> {
