@@ -230,7 +230,9 @@ export const configSchema = z
           ),
         verify: positiveInt
           .default(25)
-          .describe('steps between comparisons of the ranks’ weights; they are compared at every checkpoint too'),
+          .describe(
+            'steps between comparisons of the ranks’ weights; they are compared at every checkpoint too',
+          ),
         grace: z
           .number()
           .positive()
@@ -240,7 +242,9 @@ export const configSchema = z
           ),
       })
       .prefault({})
-      .describe('what computes; workers, retries, deadline, deal, verify and grace change no bit of the result'),
+      .describe(
+        'what computes; workers, retries, deadline, deal, verify and grace change no bit of the result',
+      ),
   })
   .describe('A Saddle run')
 

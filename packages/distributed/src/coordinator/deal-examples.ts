@@ -2,6 +2,10 @@ import type { AttackReply } from '../pool/messages.js'
 import type { WorkerPool } from '../pool/pool.js'
 import { dealRounds } from '../ranks/deal.js'
 import type { Dealing } from '../ranks/dealing.js'
+import { settle } from '../ranks/ranks.js'
+import { packedLength, packReplies, unpackReplies } from '../ranks/replies.js'
+import type { Workspace } from '../replica/workspace.js'
+import type { GradientOptions, Shard, ShardSource } from './gradient.js'
 import {
   addOwnParts,
   gatherFactors,
@@ -10,10 +14,6 @@ import {
   reduceSum,
   type SentRound,
 } from './parts.js'
-import { settle } from '../ranks/ranks.js'
-import { packedLength, packReplies, unpackReplies } from '../ranks/replies.js'
-import type { Workspace } from '../replica/workspace.js'
-import type { GradientOptions, Shard, ShardSource } from './gradient.js'
 import { allSettledOrThrow } from './settled.js'
 
 /**

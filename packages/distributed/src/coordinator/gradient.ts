@@ -96,7 +96,9 @@ export async function batchGradient(
   return { replies: await source.finish(), window }
 }
 
-function onOneRank(attackShards: (shards: readonly Shard[]) => Promise<AttackReply[]>): ShardSource {
+function onOneRank(
+  attackShards: (shards: readonly Shard[]) => Promise<AttackReply[]>,
+): ShardSource {
   const replies: AttackReply[] = []
   return {
     async attack(shards) {

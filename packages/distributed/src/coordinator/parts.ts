@@ -1,8 +1,8 @@
-import { addTo } from './sums.js'
-import type { GradientBuffers } from '../replica/workspace.js'
-import type { Range } from '../replica/shards.js'
 import type { Round } from '../ranks/deal.js'
 import { type Dealing, shareOfRows } from '../ranks/dealing.js'
+import type { Range } from '../replica/shards.js'
+import type { GradientBuffers } from '../replica/workspace.js'
+import { addTo } from './sums.js'
 
 /** Numbers that go out at a time. */
 const BUCKET = 1 << 22
@@ -72,9 +72,8 @@ export async function orderParts(
       received.push(receive)
     }
     const target = sum!.subarray(own.start, own.stop)
-    inOrder(counts, received, lengthOf(own)).forEach((part, k) =>
-      addTo(target, part, isFirst && k === 0),
-    )
+    for (const [k, part] of inOrder(counts, received, lengthOf(own)).entries())
+      addTo(target, part, isFirst && k === 0)
   }
 }
 

@@ -6,7 +6,6 @@ import { MappedMemory } from '../memory/mapped.js'
 import { bytesOfArrays, describeArrays, moveArrays } from '../memory/move.js'
 import { describe, WorkerPool } from '../pool/pool.js'
 import type { Outcome, Ranks } from '../ranks/ranks.js'
-import { watchStuck } from './stuck.js'
 import type { RunSummary, TrainEvent } from '../run/events.js'
 import { MetricsLog } from '../run/metrics.js'
 import { conclude } from './conclude.js'
@@ -16,6 +15,7 @@ import { ShardProgress } from './progress.js'
 import type { RunOptions } from './run.js'
 import type { Arrangement } from './sharing.js'
 import { takeSteps } from './steps.js'
+import { watchStuck } from './stuck.js'
 
 /** What a session is made of. */
 export interface SessionParts {

@@ -40,7 +40,10 @@ export function unpackReplies(
 ): { readonly replies: AttackReply[]; readonly extra: readonly (readonly [number, number])[] } {
   const replies: AttackReply[] = []
   let at = 0
-  const take = (count: number) => all.subarray(at, (at += count))
+  const take = (count: number) => {
+    at += count
+    return all.subarray(at - count, at)
+  }
   const extra = dealt.map(shards => {
     const [first, second] = take(EXTRA)
     for (const { index, start, stop } of shards) {
