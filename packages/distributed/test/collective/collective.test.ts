@@ -40,6 +40,8 @@ function checkSuite(t: Test, ended: Ended, kind: string, size: number) {
     // 4 lengths in 3 places: for 4 classes a gather and a broadcast of each root, for 3 a sum, for 2 a maximum; and
     // what lies around the pieces, once a class and length.
     t.same(suite, { checks: 12 * (4 + 4 * size + 3 + 2) + 16, failures: [] })
+    // Cut into pieces, only the table is gone through.
+    if (results.length === 1) continue
     t.same(order, { failures: [], ticked: true })
     t.match(traps, { trap: /out of bounds/, sums: 20 })
     t.same(refused, { codes: REFUSED })
@@ -54,10 +56,10 @@ const JOBS: [Launcher, size: number, mostAtOnce?: number][] = [
   [launchers.openmpi, 1],
   [launchers.openmpi, 2],
   [launchers.openmpi, 3],
-  [launchers.openmpi, 2, 5],
+  [launchers.openmpi, 2, 700],
   [launchers.mpich, 2],
   [launchers.mpich, 3],
-  [launchers.mpich, 2, 5],
+  [launchers.mpich, 2, 700],
 ]
 
 for (const [launcher, size, mostAtOnce] of JOBS) {
@@ -66,8 +68,8 @@ for (const [launcher, size, mostAtOnce] of JOBS) {
     `${launcher.kind}: ${size} ranks${pieces} get what they should, in the order of calls`,
     { skip: launcher.missing },
     async t => {
-      const options = mostAtOnce === undefined ? [] : ['auto', `${mostAtOnce}`]
-      const ended = await runRanks(launcher, size, [program, SCENARIOS, ...options])
+      const args = mostAtOnce === undefined ? [SCENARIOS] : ['suite', 'auto', `${mostAtOnce}`]
+      const ended = await runRanks(launcher, size, [program, ...args])
       checkSuite(t, ended, launcher.kind, size)
     },
   )
@@ -144,7 +146,7 @@ t.test('a rank that the launcher cannot join up refuses to work alone', async t 
 
 t.test('a library that is not there, or another one, is an error that says what to do', async t => {
   const attempt = (SADDLE_MPI: string) =>
-    run([process.execPath, program, 'suite', 'openmpi'], 60, { SADDLE_MPI })
+    run([process.execPath, program, 'suite', 'openmpi'], { SADDLE_MPI })
   const absent = await attempt('/nowhere/libmpi.so')
   t.match(absent.stderr, /COLLECTIVE/)
   t.match(absent.stderr, /Open MPI could not be opened: \/nowhere\/libmpi.so.*apt|openmpi-bin/)
