@@ -4,6 +4,7 @@ import t, { type Test } from 'tap'
 import { launchedBy } from '../../dist/collective/launcher.js'
 import {
   type Ended,
+  haveEnded,
   type Launcher,
   launchers,
   linesOf,
@@ -100,17 +101,9 @@ for (const launcher of [launchers.openmpi, launchers.mpich])
           t.same(errors, Array(3).fill(errors[0]), 'nothing more is sent after a failure')
         }
         const pids = linesOf<{ up?: number }>(stdout).flatMap(({ up }) => up ?? [])
-        t.notOk(pids.some(isAlive), 'no rank is left')
+        t.ok(await haveEnded(() => pids), 'no rank is left')
       },
     )
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch {
-    return false
-  }
-}
 
 t.test('a rank that the launcher cannot join up refuses to work alone', async t => {
   const refusals: [string, Launcher, kind: string, said: RegExp][] = [
