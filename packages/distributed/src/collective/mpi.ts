@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { SaddleError } from '@saddle/core'
 import type { Handle } from './abi.js'
 import {
@@ -45,6 +46,10 @@ export class MpiCollective implements Collective {
   #failed: unknown
   #closing: Promise<void> | undefined
   #finalised = false
+  #uncaught: unknown
+  readonly #onUncaught = (error: unknown) => {
+    this.#uncaught = error
+  }
   readonly #onExit = (code: number) => this.#abandon(code)
 
   constructor(
@@ -59,6 +64,7 @@ export class MpiCollective implements Collective {
     this.localRank = localRank
     this.#mpi = mpi
     this.#mostAtOnce = mostAtOnce
+    process.on('uncaughtExceptionMonitor', this.#onUncaught)
     process.on('exit', this.#onExit)
   }
 
@@ -111,7 +117,7 @@ export class MpiCollective implements Collective {
 
   abort(code: number): never {
     requireExitCode(code)
-    process.off('exit', this.#onExit)
+    this.#stopWatching()
     if (!this.#finalised) this.#mpi.call('MPI_Abort', this.#mpi.abi.world, code)
     process.exit(code)
   }
@@ -267,13 +273,19 @@ export class MpiCollective implements Collective {
       return this.#barrier()
     })
     await turn
-    process.off('exit', this.#onExit)
+    this.#stopWatching()
     this.#finalised = true
     this.#mpi.call('MPI_Finalize')
   }
 
-  /** The process ends and other ranks don't know it. */
+  #stopWatching(): void {
+    process.off('uncaughtExceptionMonitor', this.#onUncaught)
+    process.off('exit', this.#onExit)
+  }
+
+  /** The process ends and other ranks don't know it. MPI_Abort doesn't return, and so Node would print no error. */
   #abandon(code: number): void {
+    if (this.#uncaught !== undefined) process.stderr.write(`${inspect(this.#uncaught)}\n`)
     process.stderr.write(
       `saddle: rank ${this.rank} of ${this.size} ends (exit code ${code}) without having closed its collective; ` +
         'the whole job is ended.\n',
