@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import { SaddleError } from '@saddle/core'
 import { commonHash } from '../config/hash.js'
 import type { Config } from '../config/schema.js'
@@ -124,7 +125,9 @@ export async function carryOut(
     using run = await ranks.together(() => new Session(parts))
     const start = startOf(run, chosen)
     emit({ kind: 'start', dir, config, ...start })
-    logger.info('start', { ...start, rank: ranks.rank, collective: ranks.collective.library })
+    const { rank, collective } = ranks
+    const who = { rank, host: hostname(), pid: process.pid, collective: collective.library }
+    logger.info('start', { ...start, ...who })
     const summary = await run.finish()
     logger.info(summary.status, { steps: summary.stepsDone, seconds: summary.seconds })
     emit({ kind: 'done', summary })
