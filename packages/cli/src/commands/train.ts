@@ -13,9 +13,13 @@ Examples:
 CONFIG is YAML or JSON; examples/ has some to start from. A value after --set is
 read as YAML, so numbers, true, null and [1, 2] mean what they look like.
 
-The first Ctrl-C (or SIGTERM) finishes the step at hand, writes a checkpoint and
-exits with 75; a second one exits at once. \`saddle resume DIR\` goes on to the
-same weights, bit for bit, with any number of workers.
+The first Ctrl-C (or SIGTERM, SIGUSR1) finishes the step at hand, writes a checkpoint
+and exits with 75; a second Ctrl-C exits at once. \`saddle resume DIR\` goes on to the
+same weights, bit for bit, with any number of workers and ranks.
+
+Started by mpirun or srun, its processes train one network together:
+  mpirun.openmpi -n 4 --bind-to none saddle train run.yaml --out /shared/run
+DIR must lie on a file system that all of them see.
 
 DIR receives config.yaml, metrics.jsonl, log.jsonl, checkpoints/, summary.json
 and pictures/; with evaluation.baseline: true also baseline/, a run of its own.`
@@ -49,11 +53,13 @@ export function addTrain(program: Command, terminal: Terminal): void {
       const devices =
         flags.devices === undefined ? [] : [`compute.devices=${asList(flags.devices)}`]
       const settings = [...(flags.set ?? []), ...backend, ...devices]
-      const { config } = await readConfig(file, settings)
-      const dir = flags.out ?? `runs/${config.name}-${timestamp(new Date())}`
-      await conduct(terminal, flags, options =>
-        runExperiment({ train, resume }, config, dir, options),
-      )
+      await conduct(terminal, flags, async (options, ranks) => {
+        const { config } = await ranks.together(() => readConfig(file, settings))
+        const dir = await ranks.fromFirst(
+          () => flags.out ?? `runs/${config.name}-${timestamp(new Date())}`,
+        )
+        return runExperiment({ train, resume }, config, dir, options)
+      })
     })
 }
 

@@ -216,9 +216,35 @@ export const configSchema = z
           .positive()
           .default(300)
           .describe('seconds without a sign of life after which a process of a device is killed'),
+        deal: z
+          .enum(['even', 'measured'])
+          .default('even')
+          .describe(
+            'shards a rank gets: even, by its workers; measured, by the speed found in the first steps',
+          ),
+        sums: z
+          .enum(['ordered', 'fewest'])
+          .default('ordered')
+          .describe(
+            'dense gradients of several ranks: ordered, added in example order, so that bits do not depend on the ranks; fewest, by an all-reduce where that sends fewer bytes',
+          ),
+        verify: positiveInt
+          .default(25)
+          .describe(
+            'steps between comparisons of the ranks’ weights; they are compared at every checkpoint too',
+          ),
+        grace: z
+          .number()
+          .positive()
+          .default(25)
+          .describe(
+            'seconds that a rank which was asked to stop waits for others that do not answer, before the job is ended without a checkpoint',
+          ),
       })
       .prefault({})
-      .describe('what computes; workers, retries and deadline change no bit of the result'),
+      .describe(
+        'what computes; workers, retries, deadline, deal, verify and grace change no bit of the result',
+      ),
   })
   .describe('A Saddle run')
 
