@@ -59,6 +59,7 @@ export { type DeepReluOptions, deepReluNetwork } from './networks/deep.js'
 export { foldFrom } from './networks/fold.js'
 export { footprintOf } from './networks/footprint.js'
 export { networkFrom } from './networks/from-spec.js'
+export { type Mlp, type MlpLayer, type MlpPasses, mlpPasses } from './networks/mlp.js'
 export type {
   BallGroup,
   Cotangent,
