@@ -49,8 +49,7 @@ function reference({ activation, layers }: Mlp, x: ArrayLike<number>): number[] 
   layers.forEach(({ weights: { rows, cols, data }, bias }, h) => {
     const z = Array.from(
       { length: rows },
-      (_, r) =>
-        (bias?.[r] ?? 0) + hidden.reduce((sum, v, j) => sum + data[r * cols + j]! * v, 0),
+      (_, r) => (bias?.[r] ?? 0) + hidden.reduce((sum, v, j) => sum + data[r * cols + j]! * v, 0),
     )
     hidden = h < layers.length - 1 ? z.map(value) : z
   })
@@ -87,7 +86,9 @@ for (const backend of ['cpu', 'wasm', 'blas']) {
           const wanted = tf.tidy(() => {
             const weighted = (x: tf.Tensor) =>
               tf.sum(tf.mul(tensors(mlp, x), tf.tensor2d(cotangent, [n, c]))) as tf.Scalar
-            return tf.grad(weighted)(tf.tensor2d(points, [n, d])).dataSync()
+            return tf
+              .grad(weighted)(tf.tensor2d(points, [n, d]))
+              .dataSync()
           })
           await useBackend(backend)
           const passes = mlpPasses(mlp)
@@ -109,7 +110,13 @@ for (const backend of ['cpu', 'wasm', 'blas']) {
             Object.values(errors).every(e => e < TOLERANCE),
             `${activation} ${sizes} n=${n}: ${JSON.stringify(errors)}`,
           )
-          t.same([outputs.shape, gradient.shape], [[n, c], [n, d]])
+          t.same(
+            [outputs.shape, gradient.shape],
+            [
+              [n, c],
+              [n, d],
+            ],
+          )
           t.same(x.dataSync(), points, 'the points are as they were')
           tf.dispose([x, held, alone, outputs, gradient])
           t.equal(tf.memory().numTensors, before, 'no tensor is left behind')

@@ -153,7 +153,10 @@ t.test('a damaged file is refused, saying why', async t => {
     [/not a JSON object/, t => raw(t, '[]')],
     [/not a JSON object/, t => raw(t, 'null')],
     [/metadata are not texts/, t => raw(t, '{"__metadata__":{"a":1}}')],
-    [/type F8_E5M2, and only F32, F64, I32, F16, BF16/, t => raw(t, entry({ dtype: 'F8_E5M2' }), eight)],
+    [
+      /type F8_E5M2, and only F32, F64, I32, F16, BF16/,
+      t => raw(t, entry({ dtype: 'F8_E5M2' }), eight),
+    ],
     [/is of type undefined/, t => raw(t, '{"a":3}')],
     [/has shape \[-2\]/, t => raw(t, entry({ shape: [-2] }), eight)],
     [/has shape \[0\.5\]/, t => raw(t, entry({ shape: [0.5] }), eight)],
