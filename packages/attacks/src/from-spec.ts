@@ -1,8 +1,21 @@
-import type { Attack, AttackSpec } from './attack.js'
-import { fgsm } from './first-order/fgsm.js'
-import { identity } from './first-order/identity.js'
-import { pgd } from './first-order/pgd.js'
-import { uniform } from './first-order/uniform.js'
+import type { Attack } from './attack.js'
+import { type FgsmSpec, fgsm } from './first-order/fgsm.js'
+import { type IdentitySpec, identity } from './first-order/identity.js'
+import { type PgdSpec, pgd } from './first-order/pgd.js'
+import { type UniformSpec, uniform } from './first-order/uniform.js'
+
+/** Plain JSON, as in a configuration: a kind and its hyperparameters. */
+export type AttackSpec = IdentitySpec | UniformSpec | FgsmSpec | PgdSpec
+
+type Kind = AttackSpec['kind']
+type Hyperparameters<K extends Kind> = Omit<Extract<AttackSpec, { kind: K }>, 'kind'>
+
+const ATTACKS: { readonly [K in Kind]: (options: Hyperparameters<K>) => Attack } = {
+  identity,
+  uniform,
+  fgsm,
+  pgd,
+}
 
 /**
  * The attack that a configuration names.
@@ -11,14 +24,5 @@ import { uniform } from './first-order/uniform.js'
  */
 export function attackFrom(spec: AttackSpec): Attack {
   const { kind, ...options } = spec
-  switch (kind) {
-    case 'identity':
-      return identity(options)
-    case 'uniform':
-      return uniform(options)
-    case 'fgsm':
-      return fgsm(options)
-    case 'pgd':
-      return pgd(options)
-  }
+  return (ATTACKS[kind] as (options: object) => Attack)(options)
 }

@@ -119,6 +119,7 @@ export {
 } from './tensors/matrix.js'
 export { matricesChanged } from './tensors/resident.js'
 export { scoped } from './tensors/scope.js'
+export { putRows, takeRows } from './tensors/take.js'
 // theory
 export { type PointPair, pointPair, unitPair } from './theory/angle.js'
 export { theorem52Comparator } from './theory/comparator.js'

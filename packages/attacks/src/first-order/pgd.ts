@@ -1,17 +1,33 @@
 import { SaddleError } from '@saddle/core'
 import * as tf from '@tensorflow/tfjs-core'
-import type { Attack, Attackable, AttackKey, AttackOptions, AttackSpec } from '../attack.js'
+import type { Attack, Attackable, AttackKey, AttackOptions } from '../attack.js'
 import { attackOf, type Found } from '../finish.js'
+import type { AttackLossName, Objective } from '../losses/attack-loss.js'
 import { advanced, tidied } from '../tidied.js'
 import { following, type View } from '../view.js'
 import { better, type Champion, noChampion } from './champion.js'
 import { ascentDirection } from './direction.js'
-import { type Objective, objectivesOf } from './objective.js'
+import { objectivesOf } from './objective.js'
 import { startStreams, stopIfAsked } from './run.js'
 
-type PgdSpec = Extract<AttackSpec, { kind: 'pgd' }>
+export interface PgdSpec {
+  readonly kind: 'pgd'
+  readonly steps: number
+  /** In units of the radius: η = stepSize · δ. */
+  readonly stepSize: number
+  readonly restarts: number
+  /** Where a search starts: at x, or at a random point; `clean-first` takes x first and random points on restarts. */
+  readonly start: 'clean' | 'uniform' | 'border' | 'clean-first'
+  /** `loss` ascends ℓ; `two-sided` ascends +f and −f and keeps the larger loss (scalar outputs). */
+  readonly objective: 'loss' | 'two-sided'
+  /** Keep the iterate with the largest loss (true), or the last one. */
+  readonly keepBest: boolean
+  /** What is ascended and compared; left out, the loss of the model. */
+  readonly loss?: AttackLossName | undefined
+  readonly fosc?: boolean | undefined
+}
 
-/** Hyperparameters of `pgd`; `AttackSpec` says what each means. */
+/** Hyperparameters of `pgd`; `PgdSpec` says what each means. */
 export type PgdOptions = Partial<Omit<PgdSpec, 'kind'>>
 
 const DEFAULTS = {
@@ -44,7 +60,8 @@ const DEFAULTS = {
 export function pgd(options: PgdOptions = {}): Attack {
   const spec: PgdSpec = { kind: 'pgd', ...DEFAULTS, ...options }
   checkHyperparameters(spec)
-  return attackOf(spec, (view, model, attack) =>
+  const passes = spec.steps * spec.restarts * (spec.objective === 'two-sided' ? 2 : 1)
+  return attackOf({ spec, passes }, (view, model, attack) =>
     explore(spec, following(view, model), model, attack),
   )
 }
@@ -55,7 +72,7 @@ function explore(
   model: Attackable,
   { key, signal, onProgress }: AttackOptions,
 ): Found {
-  const objectives = objectivesOf(spec.objective, model, view)
+  const objectives = objectivesOf(spec.objective, spec.loss, model, view)
   const searches = spec.restarts * objectives.length
   const judged = spec.keepBest || searches > 1
   const total = searches * spec.steps
@@ -68,7 +85,7 @@ function explore(
       best = advanced(best, holder => {
         const start = tidied(() => startOf(spec, view, key, restart))
         const end = search(spec, view, objective, start, { beforeStep, afterStep })
-        return better(holder, judged ? judge(view, end) : unopposed(end))
+        return better(holder, judged ? judge(view, objective, end) : unopposed(end))
       })
     }
   }
@@ -113,14 +130,14 @@ function step(spec: PgdSpec, view: View, objective: Objective, { at, best }: Sea
   return {
     at: set.advance(centres, at, direction, spec.stepSize * set.radius),
     best: spec.keepBest
-      ? better(best, { points: at, losses: view.losses(outputs) })
+      ? better(best, { points: at, losses: objective.value(outputs) })
       : noChampion(centres),
   }
 }
 
 /** The last iterate against the best before it, at the price of a forward pass. */
-function judge(view: View, { at, best }: Search): Champion {
-  return better(best, { points: at, losses: view.losses(view.outputs(at)) })
+function judge(view: View, objective: Objective, { at, best }: Search): Champion {
+  return better(best, { points: at, losses: objective.value(view.outputs(at)) })
 }
 
 /** The last iterate where nothing competes with it: it wins without being evaluated. */

@@ -40,8 +40,8 @@ t.test('queries and gradient steps are what the model was asked for', async t =>
       const result = attack.run(model, tf.tensor2d(p.x, [4, 6]), tf.tensor1d(p.y), options)
       return { gradientSteps: result.gradientSteps, queries: result.queries }
     })
-    t.equal(queries, passes.forward + passes.gradient, name)
-    t.equal(gradientSteps, passes.gradient - (name === 'fosc' ? 1 : 0), name)
+    t.equal(Math.max(...queries), passes.forward + passes.gradient, name)
+    t.equal(Math.max(...gradientSteps), passes.gradient - (name === 'fosc' ? 1 : 0), name)
   }
 })
 
