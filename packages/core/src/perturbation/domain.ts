@@ -18,13 +18,16 @@ export function requireDomain(kind: SetSpec['kind'], data: Dataset): void {
       return
     case 'box-l2':
     case 'box-linf':
-      return requireUnitBox(kind, data)
+      requireUnitBox(kind, data)
+      return
     case 'cap':
     case 'box-sphere':
-      return requireUnitSphere(kind, data)
+      requireUnitSphere(kind, data)
+      return
     case 'lift-l2':
     case 'lift-linf':
-      return requireChart(kind, data)
+      requireChart(kind, data)
+      return
   }
 }
 

@@ -2,10 +2,10 @@ import { readFile } from 'node:fs/promises'
 import type { AttackSpec } from '@saddle/attacks'
 import { attackFrom } from '@saddle/attacks'
 import { SaddleError } from '@saddle/core'
+import { closest, distance } from 'fastest-levenshtein'
 import { parse } from 'yaml'
 import { configError, problemsOf } from '../config/problems.js'
 import { configSchema } from '../config/schema.js'
-import { nearest } from '../config/settings.js'
 import { attackKinds } from './attack-kinds.js'
 
 /**
@@ -73,7 +73,7 @@ export function checkAttack(value: unknown): AttackSpec {
   const { kind } = (value ?? {}) as { kind?: unknown }
   const known = attackKinds()
   if (typeof kind !== 'string' || !known.includes(kind)) {
-    const like = typeof kind === 'string' ? nearest(kind, known) : null
+    const like = typeof kind === 'string' ? nearestAttack(kind, known) : null
     throw new SaddleError(
       'CONFIG',
       `Unknown attack ${JSON.stringify(kind)}${like === null ? '' : `: did you mean ${like}?`} There are ${known.join(', ')}.`,
@@ -84,4 +84,10 @@ export function checkAttack(value: unknown): AttackSpec {
   if (!parsed.success) throw configError(problemsOf(parsed.error.issues, { attack: value }))
   attackFrom(parsed.data.attack)
   return parsed.data.attack
+}
+
+/** Two letters exchanged, left out or added are a slip of the hand. */
+function nearestAttack(kind: string, known: readonly string[]): string | null {
+  const like = closest(kind.toLowerCase(), known)
+  return distance(kind.toLowerCase(), like) <= Math.max(2, kind.length / 3) ? like : null
 }

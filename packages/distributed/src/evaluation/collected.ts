@@ -60,14 +60,6 @@ export function joinSearches(
   return { radii: at, norms, seconds }
 }
 
-/** `pgd`, `fgsm`; `pgd-1`, `pgd-2` where a list has several of a kind. */
-export function namesOf(attacks: readonly AttackSpec[]): string[] {
-  return attacks.map(({ kind }, i) => {
-    const alike = attacks.flatMap((other, j) => (other.kind === kind ? [j] : []))
-    return alike.length === 1 ? kind : `${kind}-${alike.indexOf(i) + 1}`
-  })
-}
-
 /** What a search of an attack costs an example at most, in passes: fixed-radius attacks search at every radius. */
 export function costOf(spec: AttackSpec, radii: number): number {
   const { aim, passes } = attackFrom(spec)

@@ -5,7 +5,7 @@ import { diskError, writeJsonAtomic } from '../run/files.js'
 import { withRunFolder } from '../run/lock.js'
 import { closeLogger, createLogger } from '../run/logger.js'
 import { writeAdversarial } from './adversarial.js'
-import { namesOf } from './collected.js'
+import { labelsOf } from './labels.js'
 import { writeExamples } from './examples.js'
 import type { EvaluationEvent } from './progress.js'
 import type { EvaluationReport } from './report.js'
@@ -87,7 +87,7 @@ function startOf({ dir, subject, examples, job, chosen, identity }: Resolved, st
     dir,
     model: `${subject.source}: ${subject.description}`,
     examples: job.order.length,
-    attacks: namesOf(job.attacks),
+    attacks: labelsOf(job.attacks),
     set: job.set,
     radii: job.radii,
     workers: chosen.devices.length,

@@ -45,7 +45,9 @@ export class WorkProgress {
   #done = 0
   #begun = 0
   #stage = 0
-  /** Examples of the stage that are under way, by worker, and how far each is. */
+  /** Examples of the stage that are finished. */
+  #finished = 0
+  /** How far each worker is with its task, of `#largest` examples. */
   readonly #parts = new Map<number, number>()
   #largest = 0
 
@@ -59,6 +61,7 @@ export class WorkProgress {
   begin(stage: number, already: number): void {
     const { cost } = this.#stages[stage]!
     this.#stage = stage
+    this.#finished = already
     this.#parts.clear()
     this.#begun += cost * already
     this.#done += cost * already
@@ -68,6 +71,7 @@ export class WorkProgress {
   /** A task of so many examples is finished. */
   finished(stage: number, examples: number): void {
     this.#done += this.#stages[stage]!.cost * examples
+    this.#finished += examples
     this.#largest = Math.max(this.#largest, examples)
     this.#parts.clear()
     this.#send()
@@ -80,9 +84,11 @@ export class WorkProgress {
   }
 
   #send(): void {
-    const { name, cost } = this.#stages[this.#stage]!
-    const inWork = [...this.#parts.values()].reduce((a, b) => a + b, 0) * this.#largest * cost
-    const done = Math.min(this.#total, this.#done + inWork)
+    const { name, cost, examples } = this.#stages[this.#stage]!
+    const shares = [...this.#parts.values()].reduce((a, b) => a + b, 0)
+    // What a worker says may arrive when its task is counted already.
+    const inWork = cost * Math.min(examples - this.#finished, shares * this.#largest)
+    const done = this.#done + inWork
     this.#emit({ kind: 'progress', attack: name, done, begun: this.#begun, total: this.#total })
   }
 }

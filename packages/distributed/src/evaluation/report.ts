@@ -47,7 +47,7 @@ export interface EvaluationReport {
 }
 
 export interface AttackReport {
-  /** `pgd`, or `pgd-2` where the list has several of the kind. */
+  /** As it would be typed: `pgd:steps=40`. */
   readonly name: string
   readonly attack: AttackSpec
   readonly aim: 'fixed-radius' | 'minimum-norm'

@@ -38,7 +38,8 @@ export interface EvaluationRequest {
   readonly set?: SetSpec['kind'] | undefined
   /** In the units of the inputs. Default: the run's. */
   readonly radii?: readonly number[] | undefined
-  readonly attacks: readonly { readonly kind: string }[]
+  /** Default: the run's evaluation.attack; for a file pgd of 40 steps. */
+  readonly attacks?: readonly { readonly kind: string }[] | undefined
   readonly criterion?: CriterionSpec | undefined
   /** Reported, and ascended by attacks without a loss of their own. Default: the run's; cross-entropy or logistic. */
   readonly loss?: string | undefined
@@ -78,19 +79,20 @@ export async function resolveRequest(
   request: EvaluationRequest,
   compute: ComputeOptions,
 ): Promise<Resolved> {
-  if (request.attacks.length === 0)
+  const asked = request.attacks?.map(attack => reporting(checkAttack(attack)))
+  if (asked?.length === 0)
     throw new SaddleError('CONFIG', 'An evaluation needs at least one attack, such as pgd.')
-  const attacks = request.attacks.map(attack => reporting(checkAttack(attack)))
   const subject = await openSubject(request.model)
+  const attacks = asked ?? subject.defaults.attacks.map(reporting)
   const { set = subject.defaults.set, loss = subject.defaults.loss } = request
   const { criterion = { kind: 'misclassification' }, seed = subject.seed } = request
-  const asked = request.radii ?? subject.defaults.radii
-  if (asked === null)
+  const wanted = request.radii ?? subject.defaults.radii
+  if (wanted === null)
     throw new SaddleError(
       'CONFIG',
       'Name the radii to attack at, in the units of the inputs: --radii 0.1,0.2.',
     )
-  const radii = checkRadii(asked)
+  const radii = checkRadii(wanted)
   const examples = await openData(subject, request.data, request.part)
   const spec: SetSpec = { kind: set, radius: radii.at(-1)! }
   checkFit(subject, examples, spec, loss)

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { AttackSpec } from '@saddle/attacks'
 import {
   type DataSpec,
   type Dataset,
@@ -11,6 +12,7 @@ import {
 } from '@saddle/core'
 import { describeMlp, readMlp } from '../models/read-mlp.js'
 import { type LoadedNetwork, loadNetwork } from '../run/network.js'
+import { checkAttack } from './attack-list.js'
 import type { ModelSetup } from './messages.js'
 
 /** A model to be evaluated: the newest checkpoint of a run, or a perceptron in a file. */
@@ -41,6 +43,7 @@ export interface Subject {
     readonly set: SetSpec['kind']
     readonly radii: readonly number[] | null
     readonly loss: string
+    readonly attacks: readonly AttackSpec[]
   }
   /** The data of the run; null for a file. */
   readonly data: DataSpec | null
@@ -71,6 +74,7 @@ async function openRun(dir: string): Promise<Subject> {
       set: config.perturbation.kind,
       radii: config.perturbation.radius > 0 ? [config.perturbation.radius] : null,
       loss: config.loss,
+      attacks: [config.evaluation.attack],
     },
     data: config.data,
     seed: config.seed,
@@ -88,7 +92,12 @@ async function openFile(file: string, activation: string | undefined): Promise<S
     inputs: mlp.layers[0]!.weights.cols,
     outputs,
     remarks,
-    defaults: { set: 'box-linf', radii: null, loss: outputs === 1 ? 'logistic' : 'cross-entropy' },
+    defaults: {
+      set: 'box-linf',
+      radii: null,
+      loss: outputs === 1 ? 'logistic' : 'cross-entropy',
+      attacks: [checkAttack({ kind: 'pgd', steps: 40, stepSize: 0.1 })],
+    },
     data: null,
     seed: 0,
   }

@@ -1,6 +1,7 @@
 import { type AttackSpec, attackFrom } from '@saddle/attacks'
-import { joinClean, joinSearches, namesOf, type Searched } from './collected.js'
+import { joinClean, joinSearches, type Searched } from './collected.js'
 import type { CriterionSpec } from './criterion.js'
+import { labelsOf } from './labels.js'
 import type { CleanReply, SearchReply } from './messages.js'
 import type { AttackReport, EvaluationReport, RadiusReport } from './report.js'
 import { mean, quantiles } from './statistics.js'
@@ -65,7 +66,7 @@ export function figuresOf(
   { radii, attacks }: Question,
   { clean, fallen, searched, standing }: Findings,
 ): Pick<EvaluationReport, 'clean' | 'attacks' | 'worstCase'> {
-  const names = namesOf(attacks)
+  const names = labelsOf(attacks)
   return {
     clean: {
       accuracy: mean(clean.correct),

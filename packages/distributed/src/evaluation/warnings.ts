@@ -1,6 +1,6 @@
 import type { AttackSpec } from '@saddle/attacks'
 import type { Compatibility } from '@saddle/core'
-import { namesOf } from './collected.js'
+import { labelsOf } from './labels.js'
 import type { CriterionSpec } from './criterion.js'
 import type { CleanReply } from './messages.js'
 import type { AttackReport } from './report.js'
@@ -58,7 +58,7 @@ export function cleanWarnings(clean: CleanReply, loss: string): EvaluationWarnin
 
 /** Attacks whose steps cannot reach the border of the set from its centre. */
 export function travelWarnings(attacks: readonly AttackSpec[]): EvaluationWarning[] {
-  const names = namesOf(attacks)
+  const names = labelsOf(attacks)
   return attacks.flatMap((attack, a) => {
     const { steps, stepSize } = attack as { steps?: unknown; stepSize?: unknown }
     if (typeof steps !== 'number' || typeof stepSize !== 'number') return []

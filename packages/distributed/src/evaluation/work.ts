@@ -10,6 +10,7 @@ import { cleanBlocks, openRanges, searchBlocks } from './blocks.js'
 import { costOf, joinClean } from './collected.js'
 import { targetsFor } from './criterion.js'
 import type { EvaluateOptions } from './evaluate.js'
+import { labelsOf } from './labels.js'
 import { WorkProgress } from './progress.js'
 import type { Resolved } from './resolve.js'
 import type { Store } from './store.js'
@@ -35,11 +36,12 @@ export async function workOff(
     ? share([posted, signals])
     : null
   const n = job.order.length
+  const labels = labelsOf(job.attacks)
   const progress = new WorkProgress(
     [
       { name: 'clean', cost: 1, examples: n },
-      ...job.attacks.map(attack => ({
-        name: attack.kind,
+      ...job.attacks.map((attack, a) => ({
+        name: labels[a]!,
         cost: costOf(attack, job.radii.length),
         examples: n,
       })),
