@@ -20,15 +20,16 @@ export function partOf(
   options: AttackOptions,
   rows: readonly number[],
 ): Part {
+  return { x: takeRows(x, rows), y: takeRows(y, rows), options: optionsAt(options, rows) }
+}
+
+/** The options for the examples at places `rows`: their part of the key and of the criterion. */
+export function optionsAt(options: AttackOptions, rows: readonly number[]): AttackOptions {
   const { key, criterion } = options
   return {
-    x: takeRows(x, rows),
-    y: takeRows(y, rows),
-    options: {
-      ...options,
-      key: { ...key, examples: rows.map(row => key.examples[row]!) },
-      ...(criterion === undefined ? {} : { criterion: criterion.atRows(rows) }),
-    },
+    ...options,
+    key: { ...key, examples: rows.map(row => key.examples[row]!) },
+    ...(criterion === undefined ? {} : { criterion: criterion.atRows(rows) }),
   }
 }
 

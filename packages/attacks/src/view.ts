@@ -61,7 +61,11 @@ export function viewOf(
 
 /** The same view for the gradient steps of one search: by the model's `follow`, where it has one. */
 export function following(view: View, model: Attackable): View {
-  const pass = model.follow?.()
+  return viewThrough(view, model.follow?.())
+}
+
+/** The same view, its gradients by another pass. */
+export function viewThrough(view: View, pass: Attackable['inputGradient'] | undefined): View {
   return pass === undefined ? view : { ...view, gradient: inChart(view.set, pass) }
 }
 

@@ -2,7 +2,7 @@ import { SaddleError } from '@saddle/core'
 import * as tf from '@tensorflow/tfjs-core'
 import type { Attackable } from '../attack.js'
 import { type AttackLossName, type Objective, objectiveOf } from '../losses/attack-loss.js'
-import type { View } from '../view.js'
+import type { Side } from './ascent.js'
 
 /**
  * The searches of one restart. `two-sided`: since ℓ is convex in f, its maximum over B(x) is at the largest or the
@@ -10,16 +10,17 @@ import type { View } from '../view.js'
  *
  * @throws SaddleError CONFIG if a two-sided search meets a model with several outputs.
  */
-export function objectivesOf(
+export function sidesOf(
   kind: 'loss' | 'two-sided',
   loss: AttackLossName | undefined,
   model: Attackable,
-  view: View,
-): Objective[] {
-  const objective = objectiveOf(view, loss)
-  if (kind === 'loss') return [objective]
+): Side[] {
+  if (kind === 'loss') return [view => objectiveOf(view, loss)]
   if (model.outputs === 1)
-    return [ascendOutput(1), ascendOutput(-1)].map(derivative => ({ ...objective, derivative }))
+    return [ascendOutput(1), ascendOutput(-1)].map(derivative => view => ({
+      ...objectiveOf(view, loss),
+      derivative,
+    }))
   throw new SaddleError(
     'CONFIG',
     `A two-sided search ascends +f and −f of a scalar network, but the model has ${model.outputs} outputs. ` +

@@ -37,7 +37,10 @@ const LOSSES: Readonly<Record<AttackLoss['name'], AttackLoss>> = {
  * The objective of an attack that names a loss; of one that names none, ℓ(f, y) of the model, or −ℓ(f, target) if the
  * criterion has targets. ℓ stalls where ∂ℓ/∂f = 0: for two-sided losses at f = y.
  */
-export function objectiveOf(view: View, name: AttackLossName = 'model'): Objective {
+export function objectiveOf(
+  view: Pick<View, 'labels' | 'loss' | 'targets'>,
+  name: AttackLossName = 'model',
+): Objective {
   const { labels, targets } = view
   if (name === 'model') return modelObjective(view)
   const loss = LOSSES[name]
@@ -47,15 +50,17 @@ export function objectiveOf(view: View, name: AttackLossName = 'model'): Objecti
   }
 }
 
-function modelObjective({ loss, labels, targets }: View): Objective {
+function modelObjective({ loss, labels, targets }: Parameters<typeof objectiveOf>[0]): Objective {
   if (targets === null)
     return {
       value: outputs => loss.value(outputs, labels),
       derivative: outputs => loss.derivative(outputs, labels),
     }
-  const wanted = tf.tensor1d(targets)
+  const toTarget =
+    (part: (outputs: tf.Tensor2D, wanted: tf.Tensor1D) => tf.Tensor) => (outputs: tf.Tensor2D) =>
+      tf.tidy(() => tf.neg(part(outputs, tf.tensor1d(targets))))
   return {
-    value: outputs => tf.neg(loss.value(outputs, wanted)),
-    derivative: outputs => tf.neg(loss.derivative(outputs, wanted)),
+    value: toTarget(loss.value) as Objective['value'],
+    derivative: toTarget(loss.derivative) as Objective['derivative'],
   }
 }

@@ -19,7 +19,7 @@ for (const kind of setKinds) {
   t.test(`${kind}: every attack stays in the set and reports what a fresh pass finds`, async t => {
     for (const backend of [arrays, 'wasm']) {
       await useBackend(backend)
-      const p = problem({ kind, radius: 0.3 }, 1000, 6)
+      const p = problem({ kind, radius: 0.3 }, 200, 6)
       const { model } = tanhModel(p.weights)
       for (const [name, attack] of attacks) {
         scoped(() => {
