@@ -4,6 +4,7 @@ import type { Terminal } from '../terminal.js'
 import { addDevices } from './devices.js'
 import { addEvaluate } from './evaluate.js'
 import { addExport } from './export.js'
+import { addGallery } from './gallery.js'
 import { addPlan } from './plan.js'
 import { addResume } from './resume.js'
 import { addTrain } from './train.js'
@@ -42,6 +43,7 @@ export function createProgram(terminal: Terminal): Command {
   addTrain(program, terminal)
   addResume(program, terminal)
   addEvaluate(program, terminal)
+  addGallery(program, terminal)
   addDevices(program, terminal)
   addExport(program, terminal)
   addPlan(program, terminal)

@@ -1,6 +1,6 @@
 import type { EvaluationEvent } from '@saddle/distributed'
 import cliProgress from 'cli-progress'
-import { duration } from '../format.js'
+import { duration, plain } from '../format.js'
 import type { Sink, Terminal } from '../terminal.js'
 
 const { MultiBar } = cliProgress
@@ -100,7 +100,7 @@ function remarkOn(event: Exclude<EvaluationEvent, Progress>): string {
   const { model, examples, attacks, set, radii, workers, backend, remarks, finished, dir } = event
   return [
     `${model}`,
-    `  ${attacks.join(', ')} in ${set} at ${radii.join(', ')} on ${examples} examples; ${workers} ${workers === 1 ? 'worker' : 'workers'} on ${backend}`,
+    `  ${attacks.join(', ')} in ${set} at ${radii.map(plain).join(', ')} on ${examples} examples; ${workers} ${workers === 1 ? 'worker' : 'workers'} on ${backend}`,
     ...(finished === 0 ? [] : [`  going on in ${dir}: ${finished} blocks are done`]),
     ...remarks.map(remark => `  ${remark}`),
   ].join('\n')

@@ -1,6 +1,6 @@
 import type { EvaluationReport } from '@saddle/distributed'
 import Table from 'cli-table3'
-import { duration, figure, percent } from '../format.js'
+import { duration, figure, percent, plain } from '../format.js'
 import { PRINTED } from './printed.js'
 
 /** Robust accuracy: a row an attack and one for the worst case, a column a radius; then what it cost. */
@@ -11,7 +11,7 @@ export function evaluationTable({ attacks, radii, worstCase }: EvaluationReport)
     colAligns: ['left', ...radii.map(() => 'right' as const), 'right', 'right', 'right'],
     head: [
       'robust accuracy\nat radius',
-      ...radii.map(radius => `\n${figure(radius)}`),
+      ...radii.map(radius => `\n${plain(radius)}`),
       'mean loss\nat the last',
       'queries\nan example',
       'seconds\nof workers',

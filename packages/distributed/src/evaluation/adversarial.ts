@@ -1,6 +1,7 @@
 import { writeNpy } from '../run/npy.js'
 import { blocksFor } from './blocks.js'
 import { BLOCK } from './evaluator.js'
+import type { EvaluationJob } from './messages.js'
 import type { Resolved } from './resolve.js'
 import type { Store } from './store.js'
 import type { Findings } from './summary.js'
@@ -40,6 +41,18 @@ export async function writeAdversarial(
   store: Store,
   findings: Findings,
 ): Promise<void> {
+  const { radii, order, data } = job
+  const all = await worstPoints(job, store, findings)
+  const shape = examples.shape ?? [data.dimension]
+  await writeNpy(file, [...(radii.length === 1 ? [] : [radii.length]), order.length, ...shape], all)
+}
+
+/** The worst point of every example at every radius: [radii, n, d]. */
+export async function worstPoints(
+  job: EvaluationJob,
+  store: Store,
+  findings: Findings,
+): Promise<Float32Array> {
   const { radii, order, data, attacks } = job
   const n = order.length
   const { dimension } = data
@@ -57,6 +70,5 @@ export async function writeAdversarial(
           all.set(points.subarray(from, from + dimension), (r * n + start + i) * dimension)
         }
     }
-  const shape = examples.shape ?? [dimension]
-  await writeNpy(file, [...(radii.length === 1 ? [] : [radii.length]), n, ...shape], all)
+  return all
 }

@@ -5,6 +5,7 @@ import { diskError, writeJsonAtomic } from '../run/files.js'
 import { withRunFolder } from '../run/lock.js'
 import { closeLogger, createLogger } from '../run/logger.js'
 import { writeAdversarial } from './adversarial.js'
+import { blocksFor } from './blocks.js'
 import { labelsOf } from './labels.js'
 import { writeExamples } from './examples.js'
 import type { EvaluationEvent } from './progress.js'
@@ -16,7 +17,7 @@ import {
   resolveRequest,
 } from './resolve.js'
 import { openStore, type Store } from './store.js'
-import { figuresOf, gatherFindings } from './summary.js'
+import { type Findings, figuresOf, gatherFindings } from './summary.js'
 import {
   cleanWarnings,
   comparisonWarnings,
@@ -57,6 +58,18 @@ export async function evaluate(
   options: EvaluateOptions = {},
 ): Promise<EvaluationReport & { readonly dir: string }> {
   const resolved = await resolveRequest(request, options)
+  return carryOutEvaluation(resolved, options, async store => ({
+    ...(await conclude(resolved, store)).report,
+    dir: resolved.dir,
+  }))
+}
+
+/** Works off what is open of an evaluation, in its folder, and concludes it. */
+export async function carryOutEvaluation<T>(
+  resolved: Resolved,
+  options: EvaluateOptions,
+  conclusion: (store: Store) => Promise<T>,
+): Promise<T> {
   const { dir, identity, job } = resolved
   await makeFolder(dir)
   return withRunFolder(dir, async () => {
@@ -67,14 +80,13 @@ export async function evaluate(
       options.onEvent?.(start)
       logger.info('start', { ...start })
       await workOff(resolved, store, options, logger)
-      const report = await conclude(resolved, store)
-      logger.info('done', { seconds: report.seconds })
-      return { ...report, dir }
+      const result = await conclusion(store)
+      logger.info('done')
+      return result
     } catch (error) {
       logger.error(error instanceof Error ? error.message : String(error))
-      throw error instanceof SaddleError && error.code === 'STOPPED'
-        ? stopped(dir, store, job.order.length)
-        : error
+      const isStop = error instanceof SaddleError && error.code === 'STOPPED'
+      throw isStop ? stopped(dir, store, job.order.length) : error
     } finally {
       await closeLogger(logger)
     }
@@ -97,7 +109,11 @@ function startOf({ dir, subject, examples, job, chosen, identity }: Resolved, st
   } as const
 }
 
-async function conclude(resolved: Resolved, store: Store): Promise<EvaluationReport> {
+/** Writes evaluation.json, examples.safetensors, and the points if they were asked for. */
+export async function conclude(
+  resolved: Resolved,
+  store: Store,
+): Promise<{ readonly report: EvaluationReport; readonly findings: Findings }> {
   const { dir, identity, subject, examples, job, chosen, compatibility } = resolved
   const { order, radii, attacks, criterion } = job
   const question = { examples: order.length, radii, attacks, criterion, targets: job.targets }
@@ -142,7 +158,7 @@ async function conclude(resolved: Resolved, store: Store): Promise<EvaluationRep
     node: process.version,
   }
   await writeJsonAtomic(join(dir, 'evaluation.json'), report)
-  return report
+  return { report, findings }
 }
 
 async function makeFolder(dir: string): Promise<void> {
@@ -162,7 +178,7 @@ async function makeFolder(dir: string): Promise<void> {
 
 function stopped(dir: string, store: Store, examples: number): SaddleError {
   const blocks = store.searches.map(found => found.size)
-  const whole = Math.ceil(examples / 128) * blocks.length
+  const whole = blocksFor(examples) * blocks.length
   const done = blocks.reduce((a, b) => a + b, 0)
   return new SaddleError(
     'STOPPED',

@@ -106,8 +106,10 @@ async function openFile(file: string, activation: string | undefined): Promise<S
 /** Examples of a subject. */
 export interface SubjectData {
   readonly data: Dataset
-  /** Shape of one example, where the file says so. */
+  /** Shape of one example in its file: [d], [height, width], …; null for a run's own data. */
   readonly shape: readonly number[] | null
+  /** The image that an example is, [height, width] or with channels first or last, where that is known. */
+  readonly image: readonly number[] | null
   readonly source: string
   readonly hash: string
   readonly remarks: readonly string[]
@@ -136,7 +138,8 @@ export async function openData(
       outputs,
       ...(scale === undefined ? {} : { scale }),
     })
-    return { data, shape, source: files.inputs, hash, remarks }
+    const image = shape.length > 1 ? shape : null
+    return { data, shape, image, source: files.inputs, hash, remarks }
   }
   if (subject.data === null)
     throw new SaddleError(
@@ -155,6 +158,7 @@ export async function openData(
   return {
     data: chosen,
     shape: null,
+    image: subject.data.source.kind === 'mnist' ? [28 / subject.data.pool, 28 / subject.data.pool] : null,
     source: `${subject.data.source.kind}, ${chosen === train ? 'train' : 'test'} part`,
     hash: `${hash} ${chosen === train ? 'train' : 'test'}`,
     remarks: [],
