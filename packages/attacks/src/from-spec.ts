@@ -11,6 +11,8 @@ import {
 import { type SpsaSpec, spsa } from './black-box/spsa.js'
 import { type SquareSpec, square } from './black-box/square.js'
 import { type ZooSpec, zoo } from './black-box/zoo.js'
+import { type RestartedSpec, restarted } from './ensembles/restarted.js'
+import { type WorstCaseSpec, worstCase } from './ensembles/worst-case.js'
 import { type ApgdSpec, apgd } from './first-order/apgd.js'
 import { type ApgdTargetedSpec, apgdTargeted } from './first-order/apgd-targeted.js'
 import { type BimSpec, bim } from './first-order/bim.js'
@@ -60,6 +62,8 @@ export type AttackSpec =
   | FrankWolfeSpec
   | ApgdSpec
   | ApgdTargetedSpec
+  | WorstCaseSpec
+  | RestartedSpec
 
 type Kind = AttackSpec['kind']
 type Hyperparameters<K extends Kind> = Omit<Extract<AttackSpec, { kind: K }>, 'kind'>
@@ -90,6 +94,8 @@ const ATTACKS: { readonly [K in Kind]: (options: Hyperparameters<K>) => Attack }
   'frank-wolfe': frankWolfe,
   apgd,
   'apgd-targeted': apgdTargeted,
+  'worst-case': ({ attacks, ...options }) => worstCase(attacks.map(attackFrom), options),
+  restarted: ({ attack, restarts, ...options }) => restarted(attackFrom(attack), restarts, options),
 }
 
 /**

@@ -32,6 +32,9 @@ export type { Criterion } from './criteria/criterion.js'
 export { lossAbove } from './criteria/loss-above.js'
 export { misclassification } from './criteria/misclassification.js'
 export { targeted } from './criteria/targeted.js'
+// ensembles
+export { type RestartedSpec, restarted } from './ensembles/restarted.js'
+export { type WorstCaseSpec, worstCase } from './ensembles/worst-case.js'
 // attacks at a fixed radius
 export { type ApgdOptions, type ApgdSpec, apgd } from './first-order/apgd.js'
 export {
@@ -67,6 +70,7 @@ export { type DeepFoolOptions, type DeepFoolSpec, deepfool } from './minimum-nor
 export { type FabOptions, type FabSpec, fab } from './minimum-norm/fab.js'
 export { type LbfgsAttackOptions, type LbfgsSpec, lbfgs } from './minimum-norm/lbfgs.js'
 // what can be attacked
+export { expectationOver } from './models/expectation.js'
 export { bindNetwork } from './models/network.js'
 export { tensorModel } from './models/tensor-model.js'
 // several radii

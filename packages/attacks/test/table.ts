@@ -11,7 +11,9 @@ import {
   mim,
   pgd,
   randomFgsm,
+  restarted,
   uniform,
+  worstCase,
 } from '@saddle/attacks'
 import { scoped } from '@saddle/core'
 import * as tf from '@tensorflow/tfjs-core'
@@ -41,6 +43,8 @@ export const attacks: readonly [string, Attack][] = [
   ['apgd', apgd({ steps: 8 })],
   ['apgd to the end', apgd({ steps: 8, restarts: 2, until: 'end', loss: 'dlr' })],
   ['apgd, targeted', apgdTargeted({ steps: 6 })],
+  ['worst case', worstCase([identity(), fgsm(), pgd({ steps: 3, until: 'success' })])],
+  ['restarted', restarted(uniform(), 3)],
 ]
 
 export interface Read {
