@@ -14,6 +14,12 @@ export function positiveInteger(text: string): number {
   throw new InvalidArgumentError(`Expected a whole number above 0, got "${text}".`)
 }
 
+export function wholeNumber(text: string): number {
+  const value = text.trim() === '' ? Number.NaN : Number(text)
+  if (Number.isSafeInteger(value) && value >= 0) return value
+  throw new InvalidArgumentError(`Expected a whole number from 0 on, got "${text}".`)
+}
+
 /** One `path=value`; collects, since --set may be given many times. */
 export function assignment(text: string, before: readonly string[] = []): readonly string[] {
   if (/^[^=\s]+=/.test(text)) return [...before, text]

@@ -2,7 +2,9 @@ import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import type { Terminal } from '../terminal.js'
 import { addDevices } from './devices.js'
+import { addEvaluate } from './evaluate.js'
 import { addExport } from './export.js'
+import { addGallery } from './gallery.js'
 import { addPlan } from './plan.js'
 import { addResume } from './resume.js'
 import { addTrain } from './train.js'
@@ -12,6 +14,7 @@ Examples:
   saddle train examples/quickstart.yaml          train, watch, get a table and pictures
   saddle train run.yaml --set descent.steps=500  the same with one setting changed
   saddle resume runs/quickstart-20260101-120000  go on after a stop, a crash or a power cut
+  saddle evaluate runs/quickstart-20260101-120000 what is left standing under attack
   saddle plan --epsilon 0.2 --radius 3           what the theorems ask for
 
 Exit codes: 0 done, 1 the run failed, 2 wrong usage or configuration,
@@ -39,6 +42,8 @@ export function createProgram(terminal: Terminal): Command {
     .showHelpAfterError('See `saddle --help`, or `saddle help COMMAND`.')
   addTrain(program, terminal)
   addResume(program, terminal)
+  addEvaluate(program, terminal)
+  addGallery(program, terminal)
   addDevices(program, terminal)
   addExport(program, terminal)
   addPlan(program, terminal)

@@ -2,25 +2,7 @@ import type { Evaluation, RunSummary } from '@saddle/distributed'
 import Table from 'cli-table3'
 import type { ExperimentResult } from '../experiment.js'
 import { attackName, figure, percent } from '../format.js'
-
-/** Rules above and below, two spaces between columns: the style of a printed table, and 78 columns wide. */
-const PRINTED = {
-  top: '─',
-  'top-mid': '──',
-  'top-left': '',
-  'top-right': '',
-  bottom: '─',
-  'bottom-mid': '──',
-  'bottom-left': '',
-  'bottom-right': '',
-  left: '',
-  'left-mid': '',
-  mid: '─',
-  'mid-mid': '──',
-  right: '',
-  'right-mid': '',
-  middle: '  ',
-} as const
+import { PRINTED } from './printed.js'
 
 /**
  * The closing table of an experiment: what each network loses and gets right, on clean points and under the

@@ -51,7 +51,7 @@ function without(value: object, keys: readonly string[]): Record<string, unknown
 }
 
 /** JSON with sorted keys: equal values give equal text. */
-function canonicalJson(value: unknown): string {
+export function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
   if (typeof value !== 'object' || value === null) return JSON.stringify(value)
   const entries = Object.entries(value)

@@ -9,12 +9,19 @@ import type {
 } from '@saddle/core'
 import type { Device } from '../devices/device.js'
 import type { SlotTable } from '../devices/slots.js'
+import type {
+  CleanReply,
+  CleanTask,
+  EvaluationSetup,
+  SearchReply,
+  SearchTask,
+} from '../evaluation/messages.js'
 import type { MemoryAddress } from '../memory/mapped.js'
 import type { Workspace } from '../replica/workspace.js'
 import type { Team } from '../team/team.js'
 
-/** Everything a worker needs besides its tasks; arrays are shared, not copied. Posted once, as `workerData`. */
-export interface WorkerSetup {
+/** What any worker needs; arrays are shared, not copied. Posted once, as `workerData`. */
+export interface PoolSetup {
   /** What the worker that holds slot i computes on. */
   readonly devices: readonly Device[]
   readonly slots: SlotTable
@@ -28,6 +35,10 @@ export interface WorkerSetup {
   readonly heapMiB: number | null
   /** [0] is 1 once the run is to stop. */
   readonly stop: Int32Array<SharedArrayBuffer>
+}
+
+/** Everything a worker of a training needs besides its tasks. */
+export interface WorkerSetup extends PoolSetup {
   readonly seed: number
   readonly network: NetworkSpec
   readonly parameters: Parameters
@@ -124,7 +135,16 @@ export interface WindowShard {
   readonly count: number
 }
 
-export type Task = AttackTask | TeamTask | EvaluateTask | CombineTask | ProposeTask | SettleTask
+export type TrainingTask =
+  | AttackTask
+  | TeamTask
+  | EvaluateTask
+  | CombineTask
+  | ProposeTask
+  | SettleTask
+export type Task = TrainingTask | CleanTask | SearchTask
+/** What a pool is for: a training, or the evaluation of a model. */
+export type AnySetup = WorkerSetup | EvaluationSetup
 
 /** Per example, in the order of the task's examples. */
 export interface AttackReply {
@@ -150,6 +170,8 @@ export interface Replies {
   readonly combine: null
   readonly propose: ProposalSums
   readonly settle: null
+  readonly clean: CleanReply
+  readonly search: SearchReply
 }
 
 /** What a worker may call on the coordinator, over Comlink. */

@@ -5,13 +5,13 @@ import { Piscina } from 'piscina'
 import { freeSlots } from '../devices/slots.js'
 import { assemble, breakUp, isBrokenUp, type Team } from '../team/team.js'
 import type {
+  AnySetup,
   AttackReply,
   ChannelMessage,
   Host,
   Replies,
   Task,
   TeamTask,
-  WorkerSetup,
 } from './messages.js'
 
 export interface PoolOptions {
@@ -46,7 +46,7 @@ export class WorkerPool implements AsyncDisposable {
   readonly #watched = new Set<number>()
   readonly #broken: Promise<never>
 
-  constructor(setup: WorkerSetup, options: PoolOptions) {
+  constructor(setup: AnySetup, options: PoolOptions) {
     this.size = options.workers
     this.#options = options
     const filename = options.workerFile ?? new URL('./saddle.worker.js', import.meta.url)
@@ -113,8 +113,7 @@ export class WorkerPool implements AsyncDisposable {
           throw new SaddleError(
             'WORKER',
             `Workers failed ${attempt} times on the same ${task.kind} task (${describe(task)}); the last reason was: ` +
-              `${reason}. The last checkpoint is intact. If workers run out of memory, lower compute.shard or ` +
-              'compute.workers; then `saddle resume` the run.',
+              `${reason}. ${adviceOn(task)}`,
             { task: task.kind, attempts: attempt, reason },
           )
         onLost(task, reason, attempt)
@@ -156,7 +155,7 @@ export class WorkerPool implements AsyncDisposable {
   }
 
   /** Frees a thread's slot, and its memory on devices, when it has really ended, which `workerDestroy` does not say. */
-  #watch({ slots }: WorkerSetup) {
+  #watch({ slots }: AnySetup) {
     for (const thread of this.#piscina.threads) {
       const { threadId } = thread
       if (threadId < 0 || this.#watched.has(threadId)) continue
@@ -177,9 +176,20 @@ export function describe(task: Task): string {
       return `examples ${task.start}–${task.stop} of step ${task.step}`
     case 'evaluate':
       return `${task.part} examples ${task.start}–${task.stop}`
+    case 'clean':
+      return `examples ${task.start}–${task.stop} without an attack`
+    case 'search':
+      return `examples ${task.start}–${task.stop} under attack ${task.attack + 1}`
     default:
       return `rows ${task.start}–${task.stop} of matrix ${task.matrix}`
   }
+}
+
+function adviceOn({ kind }: Task): string {
+  return kind === 'clean' || kind === 'search'
+    ? 'What is finished is kept: give the same command again, with fewer workers if they run out of memory.'
+    : 'The last checkpoint is intact. If workers run out of memory, lower compute.shard or compute.workers; then ' +
+        '`saddle resume` the run.'
 }
 
 function reasonOf(error: unknown): string {

@@ -23,6 +23,7 @@ import {
   type ProposalSums,
   perturbationSetFrom,
   propose,
+  SaddleError,
   scoped,
   settle,
 } from '@saddle/core'
@@ -38,6 +39,7 @@ import type {
   SettleTask,
   Task,
   TeamTask,
+  TrainingTask,
   WindowShard,
   WorkerSetup,
 } from '../pool/messages.js'
@@ -81,7 +83,7 @@ export class Replica {
     this.#onProgress = onProgress
   }
 
-  run(task: Task): Replies[Task['kind']] {
+  run(task: Task): Replies[TrainingTask['kind']] {
     switch (task.kind) {
       case 'attack':
         return this.attack(task)
@@ -95,6 +97,9 @@ export class Replica {
         return this.propose(task)
       case 'settle':
         return this.settle(task)
+      case 'clean':
+      case 'search':
+        throw new SaddleError('WORKER', `A training has no tasks of kind "${task.kind}".`)
     }
   }
 
