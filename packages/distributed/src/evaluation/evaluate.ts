@@ -1,13 +1,14 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SaddleError } from '@saddle/core'
+import { alone } from '../ranks/ranks.js'
 import { diskError, writeJsonAtomic } from '../run/files.js'
 import { withRunFolder } from '../run/lock.js'
 import { closeLogger, createLogger } from '../run/logger.js'
 import { writeAdversarial } from './adversarial.js'
 import { blocksFor } from './blocks.js'
-import { labelsOf } from './labels.js'
 import { writeExamples } from './examples.js'
+import { labelsOf } from './labels.js'
 import type { EvaluationEvent } from './progress.js'
 import type { EvaluationReport } from './report.js'
 import {
@@ -72,7 +73,7 @@ export async function carryOutEvaluation<T>(
 ): Promise<T> {
   const { dir, identity, job } = resolved
   await makeFolder(dir)
-  return withRunFolder(dir, async () => {
+  const work = async () => {
     const store = await openStore(dir, identity)
     const logger = createLogger(dir)
     try {
@@ -90,7 +91,8 @@ export async function carryOutEvaluation<T>(
     } finally {
       await closeLogger(logger)
     }
-  })
+  }
+  return withRunFolder(dir, work, alone())
 }
 
 function startOf({ dir, subject, examples, job, chosen, identity }: Resolved, store: Store) {
