@@ -1,8 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { Activation } from '../activations/activation.js'
 import { assertShape, SaddleError } from '../errors.js'
-import { type Matrix, timesMatrix } from '../tensors/matrix.js'
-import { tensorOf } from './blocks.js'
+import { type Matrix, rowsTensor, timesMatrix } from '../tensors/matrix.js'
 import type { Parameters } from './network.js'
 
 /**
@@ -88,7 +87,8 @@ export function signedSum(
 
 /** scale · a Cᵀ for cotangents C: [n, outputs]; returns [width, n]. */
 export function liftCotangent({ layout, output }: OpenLayout, cotangent: tf.Tensor2D): tf.Tensor2D {
-  return tf.matMul(tensorOf(output), tf.transpose(tf.mul(cotangent, layout.scale)))
+  const a = rowsTensor(output, 0, output.rows)
+  return tf.matMul(a, tf.transpose(tf.mul(cotangent, layout.scale)))
 }
 
 function missing(name: string): never {

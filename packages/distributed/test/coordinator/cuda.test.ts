@@ -1,8 +1,10 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import type { Precision } from '@saddle/core'
 import { type ConfigInput, type RunSummary, train } from '@saddle/distributed'
 import t from 'tap'
 import { closeCuda } from '../../../core/dist/tensors/cuda/backend.js'
 import { buildFake, noCompiler } from '../../../core/test/tensors/cuda/fake/build.js'
+import { counterOf, countsOf } from '../../../core/test/tensors/cuda/fake/counts.js'
 import { classes, deep } from '../fixtures/configs.js'
 
 /** Whole runs on `cuda`, over the fake driver. */
@@ -16,7 +18,9 @@ Object.assign(process.env, {
   SADDLE_CUDA_LIBRARIES: fake.folder,
   XDG_CACHE_HOME: fake.folder,
   FAKE_CUDA_LOG: fake.log,
+  FAKE_CUDA_NAME: 'Fake GPU',
 })
+const counts = counterOf(fake)
 t.teardown(() => fake.remove())
 
 const faulty = new URL('../fixtures/faulty.worker.mjs', import.meta.url)
@@ -44,6 +48,59 @@ for (const [name, config] of Object.entries({ deep, classes }))
       t.ok(Math.abs(got - wanted) < 1e-4 * (1 + wanted), `${loss}: ${got}, ${wanted} on the cpu`)
     }
   })
+
+t.test('a precision is that of the search, and of nothing else', async t => {
+  const folder = t.testdir()
+  const run = async (name: string, precision: Precision, attack = deep.attack) => {
+    const config = on({ ...deep, attack, descent: { ...deep.descent, steps: 3 } }, 'cuda')
+    const compute = { ...config.compute, precision }
+    let summary: RunSummary | undefined
+    const asked = await countsOf(counts, async () => {
+      summary = await train({ ...config, compute }, { out: `${folder}/${name}`, workers: 1 })
+    })
+    return { ...asked, ...summary! }
+  }
+  const identity = { kind: 'identity' } as const
+  const whole = await run('whole', 'float32')
+  const still = await run('still', 'float32', identity)
+  for (const precision of ['tf32', 'bf16'] as const) {
+    const got = await run(precision, precision)
+    t.equal(
+      got[precision],
+      whole.float32 - still.float32,
+      `${precision}: every product of the search`,
+    )
+    t.equal(got.float32, still.float32, 'and no other')
+    t.not(got.weights, whole.weights)
+    t.equal(got.precision, precision)
+    const log = readFileSync(`${folder}/${precision}/log.jsonl`, 'utf8')
+    t.match(log, new RegExp(`"precision":"${precision}"`))
+    const gap = Math.abs(got.train!.robustLoss - whole.train!.robustLoss)
+    t.ok(gap < 1e-2 * whole.train!.robustLoss, `${precision}: robust loss ${gap} apart`)
+    const searchless = await run(`${precision}-still`, precision, identity)
+    t.equal(searchless.weights, still.weights, 'the gradient is float32 to the last bit')
+  }
+})
+
+t.test('a precision that a device lacks is refused before anything is written', async t => {
+  const folder = t.testdir()
+  const refused = (compute: ConfigInput['compute'], message: RegExp) =>
+    t.rejects(
+      train({ ...deep, compute: { ...deep.compute, ...compute } }, { out: `${folder}/run` }),
+      { code: 'CONFIG', message },
+    )
+  await refused(
+    { backend: 'cpu', precision: 'tf32' },
+    /tf32 needs .* computes on cpu, which has float32/,
+  )
+  await refused({ devices: ['cuda:0', 'wasm'], precision: 'bf16' }, /computes on wasm/)
+  process.env.FAKE_CUDA_CAPABILITY = '75'
+  t.teardown(() => delete process.env.FAKE_CUDA_CAPABILITY)
+  closeCuda()
+  await refused({ backend: 'cuda', precision: 'tf32' }, /computes on cuda:0, which has float32/)
+  await refused({ devices: ['process:cuda:1'], precision: 'tf32' }, /computes on process:cuda:1/)
+  t.notOk(existsSync(`${folder}/run`))
+})
 
 t.test('workers that throw or exit in mid-task change no bit', async t => {
   const folder = t.testdir()

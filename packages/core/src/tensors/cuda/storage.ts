@@ -3,6 +3,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import { address, integer } from './arguments.js'
 import { FILL } from './fill.js'
 import type { DeviceBuffer } from './memory.js'
+import { NARROW } from './narrow.js'
 import type { HostArray } from './native.js'
 import type { Runtime } from './runtime.js'
 
@@ -130,6 +131,34 @@ export class CudaStorage extends MathBackendCPU {
     return numbers.place.buffer.address + numbers.place.offset
   }
 
+  /** Says that a float32 tensor stays on the device for many products: its copy in bf16 is then kept, too. */
+  stays(tensor: tf.TensorInfo): void {
+    this.deviceAddress(tensor)
+    const { place, length } = this.#of(tensor.dataId)
+    place!.buffer.stays = { length, narrow: null }
+  }
+
+  /** Says that a tensor that stays has other numbers now. */
+  changed({ dataId }: tf.TensorInfo): void {
+    const { stays } = this.#of(dataId).place!.buffer
+    if (stays === null || stays.narrow === null) return
+    this.#release(stays.narrow)
+    stays.narrow = null
+  }
+
+  /** A float32 tensor's numbers in bf16, until `release`. Of a matrix that stays they are kept. */
+  narrowed(tensor: tf.TensorInfo): { readonly address: number; release(): void } {
+    this.deviceAddress(tensor)
+    const { place, length } = this.#of(tensor.dataId)
+    const { buffer, offset } = place!
+    if (buffer.stays === null) {
+      const copy = this.#narrow(buffer.address + offset, length)
+      return { address: copy.address, release: () => this.#release(copy) }
+    }
+    buffer.stays.narrow ??= this.#narrow(buffer.address, buffer.stays.length)
+    return { address: buffer.stays.narrow.address + offset / 2, release: () => {} }
+  }
+
   override disposeData(dataId: tf.DataId, force = false): boolean {
     const place = this.data.has(dataId) ? this.#of(dataId).place : null
     const gone = super.disposeData(dataId, force)
@@ -198,9 +227,18 @@ export class CudaStorage extends MathBackendCPU {
     this.runtime.launch(FILL, wide ? 'fill_4' : 'fill_1', 1, [address(to), integer(bits)])
   }
 
+  #narrow(from: number, length: number): DeviceBuffer {
+    const copy = this.runtime.memory.take(2 * length)
+    this.#held.add(copy)
+    this.runtime.launch(NARROW, 'narrow', length, [address(from), address(copy.address)])
+    return copy
+  }
+
   #release(buffer: DeviceBuffer): void {
     buffer.users--
     if (buffer.users > 0) return
+    const narrow = buffer.stays?.narrow ?? null
+    if (narrow !== null) this.#release(narrow)
     this.#held.delete(buffer)
     this.runtime.memory.give(buffer)
   }
