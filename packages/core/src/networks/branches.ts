@@ -67,10 +67,16 @@ export function openLayout(layout: Layout, parameters: Parameters): OpenLayout {
   return { layout, branches, output, input }
 }
 
-/** A x, or F x, or x itself without a first map, neuron-major: [cols of W_1, n]. One tensor serves all branches. */
-export function firstInput({ branches, input }: OpenLayout, x: tf.Tensor2D): tf.Tensor2D {
+/** x, its shape checked. */
+export function seenBy({ branches, input }: OpenLayout, x: tf.Tensor2D): tf.Tensor2D {
   assertShape('input of the network', x.shape, [-1, (input ?? branches[0]!.layers[0]!).cols])
-  const columns = tf.transpose(x)
+  return x
+}
+
+/** A x, or F x, or x itself without a first map, neuron-major: [cols of W_1, n]. One tensor serves all branches. */
+export function firstInput(net: OpenLayout, x: tf.Tensor2D): tf.Tensor2D {
+  const columns = tf.transpose(seenBy(net, x))
+  const { input } = net
   return input === null ? columns : timesMatrix(input, columns)
 }
 

@@ -3,6 +3,7 @@ import type { DeviceUpdate, UpdatedMatrix } from '../descent/device-update.js'
 import { SaddleError } from '../errors.js'
 import type { ArrayAlgebra } from './algebra.js'
 import type { RegisteredCuda } from './cuda/backend.js'
+import type { FusedKernels } from './fused.js'
 import type { Precision } from './precision.js'
 import { findTensorFlow } from './tensorflow/find.js'
 import { loadTensorFlow, tensorFlowDevices, tensorFlowFound } from './tensorflow/load.js'
@@ -22,6 +23,8 @@ export interface Backend {
   readonly takesTransposed?: boolean
   /** Products on arrays in place, once it has loaded, where it offers them besides tensors. */
   algebra?(): ArrayAlgebra | null
+  /** Kernels for what passes and attacks do between products, once it has loaded, where it has them. */
+  fused?(): FusedKernels
   /** Place in the order that `auto` tries: smaller first; null if `auto` never takes it. */
   readonly preference: number | null
   /** `withPrecision`, for backends whose devices have other precisions than float32 (`DeviceInfo.precisions`). */
@@ -128,7 +131,7 @@ export function requireBackend(name: string): Backend {
   throw new SaddleError('BACKEND', `Unknown backend "${name}"; expected one of ${known}.`, { name })
 }
 
-let cuda: (RegisteredCuda & Required<Pick<Backend, 'withPrecision' | 'openUpdate'>>) | null = null
+let cuda: (RegisteredCuda & Required<Pick<Backend, 'withPrecision' | 'openUpdate' | 'fused'>>) | null = null
 
 registerBackend({
   name: 'cuda',
@@ -142,9 +145,10 @@ registerBackend({
   keepsMatrices: true,
   preference: 10,
   async load(ordinal = 0) {
-    const { registerCuda, withPrecision, openUpdate } = await import('./cuda/backend.js')
-    cuda = { ...(await registerCuda(ordinal)), withPrecision, openUpdate }
+    const { registerCuda, withPrecision, openUpdate, fused } = await import('./cuda/backend.js')
+    cuda = { ...(await registerCuda(ordinal)), withPrecision, openUpdate, fused }
   },
+  fused: () => cuda!.fused(),
   openUpdate: matrix => cuda!.openUpdate(matrix),
   withPrecision: (precision, work) => cuda!.withPrecision(precision, work),
   found: () => cuda?.found ?? null,

@@ -41,7 +41,7 @@ export class DeviceWeights {
   propose({ matrix, stepSize, window }: ProposeOnDeviceTask): ProposalSums {
     const { comparator, workspace } = this.#setup
     const current = this.#current(matrix)
-    const other = comparator?.trained[matrix]!.displacement
+    const other = comparator === null ? undefined : comparator.trained[matrix]!.displacement
     const factors = windowFactors(workspace.matrices[matrix]!, window)
     const sums = current.update.propose(factors, stepSize, other)
     current.isProposed = true

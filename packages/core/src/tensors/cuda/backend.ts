@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { DeviceUpdate, UpdatedMatrix } from '../../descent/device-update.js'
 import type { DeviceInfo } from '../backends.js'
+import type { FusedKernels } from '../fused.js'
 import type { Precision } from '../precision.js'
 import { matricesChanged } from '../resident.js'
 import { listCudaDevices, requirePrecision } from './devices.js'
@@ -101,6 +102,11 @@ export function withPrecision<T>(precision: Precision, work: () => T): T {
   } finally {
     products.precision = before
   }
+}
+
+/** `FusedKernels` on the device of this thread. */
+export function fused(): FusedKernels {
+  return (tf.backend() as CudaStorage).fused
 }
 
 /** `DeviceUpdate` on the device of this thread. */

@@ -1,7 +1,9 @@
 import { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu'
 import * as tf from '@tensorflow/tfjs-core'
+import type { FusedKernels } from '../fused.js'
 import { address, integer } from './arguments.js'
 import { FILL } from './fill.js'
+import { cudaFused } from './fused.js'
 import type { DeviceBuffer } from './memory.js'
 import { NARROW } from './narrow.js'
 import type { HostArray } from './native.js'
@@ -65,6 +67,7 @@ class TensorNumbers {
 /** Where the backend's tensors live: in the memory of a device, and on the host what has not been needed there yet. */
 export class CudaStorage extends MathBackendCPU {
   readonly runtime: Runtime
+  readonly fused: FusedKernels = cudaFused(this)
   /** Buffers that hold tensors now: what is left when the backend is closed. */
   readonly #held = new Set<DeviceBuffer>()
 
@@ -117,6 +120,12 @@ export class CudaStorage extends MathBackendCPU {
   isOnlyOnDevice({ dataId }: tf.TensorInfo): boolean {
     const { host, place } = this.#of(dataId)
     return host === undefined && place !== null
+  }
+
+  /** The number of a tensor that has just one, which is not on the device; null for any other. */
+  numberOnHost({ dataId }: tf.TensorInfo): number | null {
+    const { host, place, length } = this.#of(dataId)
+    return length === 1 && place === null && host !== undefined ? Number(host[0]) : null
   }
 
   /** The type of a tensor's numbers in memory. */

@@ -10,25 +10,31 @@ import { address, double, integer } from './arguments.js'
 import { SUMS, UPDATE } from './kernels/update.js'
 import type { CudaStorage } from './storage.js'
 
-/** Numbers of a block of rows whose G exists at once: 256 MiB. */
+/** Numbers of a block of rows whose G exists at once, by default: 256 MiB. */
 const BLOCK = 1 << 26
 /** Threads that sum a block, whose sums are then added by fewer, and those by one. */
 const LANES = 1 << 17
 const FEWER_LANES = 512
 
 /** `DeviceUpdate` on cuda. Takes 12 bytes a weight, those of W included, 4 a number of one block, and the factors. */
-export function openCudaUpdate(storage: CudaStorage, matrix: UpdatedMatrix): DeviceUpdate {
-  return new CudaUpdate(storage, matrix)
+export function openCudaUpdate(
+  storage: CudaStorage,
+  matrix: UpdatedMatrix,
+  block = BLOCK,
+): DeviceUpdate {
+  return new CudaUpdate(storage, matrix, block)
 }
 
 class CudaUpdate implements DeviceUpdate {
   readonly #storage: CudaStorage
   readonly #matrix: UpdatedMatrix
+  readonly #block: number
   readonly #weights: tf.Tensor2D
   readonly #displacement: tf.Tensor2D
 
-  constructor(storage: CudaStorage, matrix: UpdatedMatrix) {
+  constructor(storage: CudaStorage, matrix: UpdatedMatrix, block: number) {
     this.#storage = storage
+    this.#block = block
     this.#matrix = matrix
     const { rows, cols, data } = matrix.displacement
     matricesChanged([matrix.weights])
@@ -48,7 +54,7 @@ class CudaUpdate implements DeviceUpdate {
         [comparator.rows, comparator.cols],
         [rows, cols],
       )
-    const height = Math.max(1, Math.floor(BLOCK / cols))
+    const height = Math.max(1, Math.floor(this.#block / cols))
     const sums = new Float64Array(SUMS)
     scoped(() => {
       const { signal, input } = this.#joined(factors)
