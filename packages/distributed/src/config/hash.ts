@@ -19,6 +19,9 @@ export function configHash(config: Config): string {
       backend: computing(config.compute),
       // Left out where it changes nothing, as in the hashes of older checkpoints, written when ranks were one.
       ...(config.compute.sums === 'ordered' ? {} : { sums: config.compute.sums }),
+      // Runs from before there was a choice keep their hashes.
+      update: config.compute.update === 'device' ? 'device' : undefined,
+      precision: config.compute.precision === 'float32' ? undefined : config.compute.precision,
     },
   }
   return createHash('sha256').update(canonicalJson(deciding)).digest('hex')

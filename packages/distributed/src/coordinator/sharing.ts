@@ -51,6 +51,7 @@ export function arrange(
     shard,
     windowBytes,
     inFlight: dealing?.staging ?? (asTeam ? Number(batch > shard) : workers[ranks.rank]! + 1),
+    onDevice: config.compute.update === 'device' && !asTeam,
   })
   return { split, sharing: { team, dealing }, workspace, travels }
 }
