@@ -1,6 +1,6 @@
 import { constants } from 'node:os'
 
-const SIGNALS = ['SIGINT', 'SIGTERM'] as const
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGUSR1'] as const
 
 /** A request to stop, made by a signal; `release` gives the signals back. */
 export interface Stopping {
@@ -9,7 +9,7 @@ export interface Stopping {
 }
 
 /**
- * The first SIGINT or SIGTERM asks for a stop at the next step boundary (abort, then `onRequest`); the second calls
+ * The first SIGINT, SIGTERM or SIGUSR1 (a scheduler's warning) asks for a stop at the next step boundary (abort, then `onRequest`); the second calls
  * `onInsist` and ends the process at once with 128 + the signal's number. Checkpoints written before stay whole.
  */
 export function stopOnSignals(onRequest: () => void, onInsist: () => void): Stopping {

@@ -8,14 +8,16 @@ const LOCK = 'lock'
 
 /**
  * Does `work` with the run folder claimed for this process, so that two of them never write the same metrics and
- * checkpoints. A lock whose process is gone (killed) is taken over.
+ * checkpoints. A lock whose process is gone (killed) is taken over; so is one of another machine that the same job
+ * left behind (equal SADDLE_JOB, which the scripts of `saddle submit` set): a job has one try at a time.
  *
  * @throws SaddleError CONFIG if another process of this machine is at work in it, or one of another machine may be
  */
 export async function withRunFolder<T>(dir: string, work: () => Promise<T>): Promise<T> {
   const file = join(dir, LOCK)
   const holder = holderOf(file)
-  if (holder !== null && mayBeAlive(holder))
+  const job = process.env.SADDLE_JOB ?? null
+  if (holder !== null && mayBeAlive(holder, job))
     throw new SaddleError(
       'CONFIG',
       `${dir} is in use by process ${holder.pid} on ${holder.host}. Wait for it or stop it; if it is gone, delete ${file} ` +
@@ -24,7 +26,7 @@ export async function withRunFolder<T>(dir: string, work: () => Promise<T>): Pro
     )
   rmSync(file, { force: true })
   try {
-    writeFileSync(file, JSON.stringify({ pid: process.pid, host: hostname() }), { flag: 'wx' })
+    writeFileSync(file, JSON.stringify({ pid: process.pid, host: hostname(), job }), { flag: 'wx' })
   } catch (error) {
     throw diskError(error, file, 'Earlier checkpoints are intact.')
   }
@@ -35,9 +37,18 @@ export async function withRunFolder<T>(dir: string, work: () => Promise<T>): Pro
   }
 }
 
-interface Holder {
+/** The process at work in a run folder. */
+export interface Holder {
   readonly pid: number
   readonly host: string
+  /** SADDLE_JOB of that process. */
+  readonly job?: string | null
+}
+
+/** Who is at work in a run folder; null if nobody is, as far as this machine can tell. */
+export function runHolder(dir: string): Holder | null {
+  const holder = holderOf(join(dir, LOCK))
+  return holder !== null && mayBeAlive(holder, null) ? holder : null
 }
 
 /** Null if there is no lock, or one that was never finished. */
@@ -49,8 +60,8 @@ function holderOf(file: string): Holder | null {
   }
 }
 
-function mayBeAlive({ pid, host }: Holder): boolean {
-  if (host !== hostname()) return true
+function mayBeAlive({ pid, host, job = null }: Holder, ownJob: string | null): boolean {
+  if (host !== hostname()) return job === null || job !== ownJob
   if (pid === process.pid) return true
   try {
     process.kill(pid, 0)
