@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander'
+import { type Host, parseHosts } from '../cluster/hosts.js'
 import { parseTimeLimit } from '../cluster/time-limit.js'
 
 /** Parsers for commander: they say what was expected, and leave the rest to the code that knows its ranges. */
@@ -25,6 +26,14 @@ export function timeLimit(text: string): string {
   try {
     parseTimeLimit(text)
     return text
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message)
+  }
+}
+
+export function hostList(text: string): readonly Host[] {
+  try {
+    return parseHosts(text)
   } catch (error) {
     throw new InvalidArgumentError((error as Error).message)
   }

@@ -20,6 +20,7 @@ export function addCancel(program: Command, terminal: Terminal): void {
     .addHelpText('after', EXAMPLES)
     .action(async (what: string) => {
       const { requireJobOrFolder } = await import('../cluster/records.js')
+      const { processLives } = await import('../cluster/job-state.js')
       const { isActive, cancelJob, slurmStates } = await import('../cluster/slurm.js')
       const target = requireJobOrFolder(what)
       if (typeof target === 'object' && target.scheduler === 'slurm') {
@@ -31,6 +32,13 @@ export function addCancel(program: Command, terminal: Terminal): void {
           terminal.out.write(`Job ${target.id} is told to end; its run folder is ${target.run}.\n`)
           return
         }
+      }
+      if (typeof target === 'object' && target.scheduler === 'mpirun' && processLives(target)) {
+        process.kill(Number(target.id), 'SIGTERM')
+        terminal.out.write(
+          `Job ${target.id} is told to save and end; its run folder is ${target.run}.\n`,
+        )
+        return
       }
       const dir = typeof target === 'string' ? target : target.run
       await stopProcess(dir, what, terminal)

@@ -7,6 +7,7 @@ import { addExport } from './export.js'
 import { addJobs } from './jobs.js'
 import { addPlan } from './plan.js'
 import { addResume } from './resume.js'
+import { addRunHosts } from './run-hosts.js'
 import { addSubmit } from './submit.js'
 import { addTrain } from './train.js'
 import { addWatch } from './watch.js'
@@ -49,6 +50,7 @@ export function createProgram(terminal: Terminal): Command {
   addExport(program, terminal)
   addPlan(program, terminal)
   addSubmit(program, terminal)
+  addRunHosts(program, terminal)
   addJobs(program, terminal)
   addWatch(program, terminal)
   addCancel(program, terminal)

@@ -1,14 +1,18 @@
+import { SaddleError } from '@saddle/core'
 import { type Command, Option } from 'commander'
+import type { JobPlan } from '../cluster/job-plan.js'
 import type { SlurmOptions } from '../cluster/slurm-script.js'
 import type { Terminal } from '../terminal.js'
 import {
   assignment,
   collected,
+  hostList,
   nonNegativeInteger,
   positiveInteger,
   timeLimit,
 } from './arguments.js'
-import { type SettingFlags, settingsFrom, timestamp } from './settings.js'
+import { type HostsFlags, hostsOptions, hostsWords } from './run-hosts.js'
+import { settingsFrom, timestamp } from './settings.js'
 
 const EXAMPLES = `
 Examples:
@@ -16,6 +20,7 @@ Examples:
   saddle submit wide.yaml --scheduler slurm --nodes 4 --gpus-per-node 8 \\
     --partition gpu --account lab --time 1-0 --requeue --dry-run
   saddle submit sweep.yaml --scheduler slurm --parallel 8 --out runs/sweep
+  saddle submit run.yaml --scheduler mpirun --hosts node1,node2 --dry-run
 
 Beside the run folder DIR it writes DIR.job/: the batch script, the configuration
 as resolved, and later the job's output. --dry-run prints the script and does
@@ -38,13 +43,14 @@ places of packages/cli/templates/slurm.sh.
 
 See also: saddle jobs, saddle watch JOB, saddle cancel JOB, and docs/cluster.md.`
 
-interface SubmitFlags extends SettingFlags, Omit<SlurmOptions, 'requeue' | 'sbatch'> {
-  readonly scheduler: 'slurm'
+interface SubmitFlags
+  extends Omit<HostsFlags, 'hosts'>,
+    Omit<SlurmOptions, 'requeue' | 'sbatch' | keyof HostsFlags> {
+  readonly hosts?: HostsFlags['hosts']
+  readonly scheduler: 'slurm' | 'mpirun'
   readonly requeue?: boolean
   readonly sbatch?: readonly string[]
   readonly template?: string
-  readonly out?: string
-  readonly dryRun?: boolean
 }
 
 export function addSubmit(program: Command, terminal: Terminal): void {
@@ -55,7 +61,7 @@ export function addSubmit(program: Command, terminal: Terminal): void {
     .argument('<CONFIG>', 'configuration, YAML or JSON; may have a sweep')
     .addOption(
       new Option('--scheduler <NAME>', 'what starts the job')
-        .choices(['slurm'])
+        .choices(['slurm', 'mpirun'])
         .makeOptionMandatory(),
     )
     .option('--out <DIR>', 'run folder (default: runs/NAME-YYYYMMDD-HHMMSS)')
@@ -83,21 +89,41 @@ export function addSubmit(program: Command, terminal: Terminal): void {
     .option('--mpi <NAME>', 'how srun introduces ranks: pmix, or pmi2 for MPICH', 'pmix')
     .option('--sbatch <OPTION>', 'an option of sbatch: --constraint=a100; many times', collected)
     .option('--template <FILE>', 'a script of your own, with places to fill')
+    .option('--hosts <LIST>', 'mpirun: machines, and ranks on each: node1,node2:2', hostList)
+    .option('--ssh <COMMAND>', 'mpirun: how to run a command on a host', 'ssh')
+    .option('--mpirun-option <WORD>', 'mpirun: a word for it; many times', collected)
     .option('--backend <NAME>', 'what computes (see `saddle devices`)')
     .option('--devices <LIST>', 'one a worker, with commas between: cuda:0,cuda:1')
     .option('--set <PATH=VALUE>', 'change one setting; may be given many times', assignment)
-    .option('--dry-run', 'print the script; write and submit nothing')
+    .option('--dry-run', 'print the script or command; write and submit nothing')
     .addHelpText('after', EXAMPLES)
     .action(async (file: string, flags: SubmitFlags) => {
       const { readConfigFile } = await import('@saddle/distributed')
       const { planJob } = await import('../cluster/job-plan.js')
-      const { submitToSlurm } = await import('../cluster/submit-slurm.js')
       const config = await readConfigFile(file, settingsFrom(flags))
       const out = flags.out ?? `runs/${config.name}-${timestamp(new Date())}`
       const plan = await planJob(config, out)
-      const { requeue = false, sbatch = [], template, dryRun = false } = flags
       const command = ['saddle', ...program.args]
-      const asked = { command, template, dryRun }
-      await submitToSlurm(plan, { ...flags, requeue, sbatch }, asked, terminal)
+      if (flags.scheduler === 'slurm') {
+        const { submitToSlurm } = await import('../cluster/submit-slurm.js')
+        const { requeue = false, sbatch = [], template, dryRun = false } = flags
+        const asked = { command, template, dryRun }
+        await submitToSlurm(plan, { ...flags, requeue, sbatch }, asked, terminal)
+      } else await submitMpirun(plan, flags, file, command, terminal)
     })
+}
+
+async function submitMpirun(
+  plan: JobPlan,
+  { hosts, ...flags }: SubmitFlags,
+  file: string,
+  command: readonly string[],
+  terminal: Terminal,
+): Promise<void> {
+  const { printCommands, submitToHosts } = await import('../cluster/submit-mpirun.js')
+  if (hosts === undefined)
+    throw new SaddleError('CONFIG', '--scheduler mpirun needs --hosts, such as node1,node2:2.')
+  const options = hostsOptions({ ...flags, hosts })
+  if (flags.dryRun === true) printCommands(plan, options, terminal)
+  else await submitToHosts(plan, options, hostsWords(file, { ...flags, hosts }), command, terminal)
 }
