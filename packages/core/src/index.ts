@@ -118,6 +118,7 @@ export {
 } from './tensors/matrix.js'
 export { matricesChanged } from './tensors/resident.js'
 export { scoped } from './tensors/scope.js'
+export { withRoomyStacks } from './tensors/stacks.js'
 // theory
 export { type PointPair, pointPair, unitPair } from './theory/angle.js'
 export { theorem52Comparator } from './theory/comparator.js'

@@ -1,4 +1,6 @@
 export { type CheckpointState, latestCheckpoint, readCheckpoint } from './checkpoint/checkpoint.js'
+export type { Collective, CollectiveKind, Numbers } from './collective/collective.js'
+export { openCollective } from './collective/open.js'
 export { absolutePaths } from './config/files.js'
 export { configHash } from './config/hash.js'
 export { jsonSchema } from './config/json-schema.js'
@@ -16,6 +18,9 @@ export {
   planMemory,
   usableMemory,
 } from './memory/plan.js'
+export { endTogether } from './ranks/end.js'
+export { openRanks } from './ranks/open.js'
+export { alone, type Ranks } from './ranks/ranks.js'
 export type { Evaluation, RunSummary, StepRecord, TrainEvent } from './run/events.js'
 export { exportPerceptron } from './run/export.js'
 export { createRunFolder, openRunFolder } from './run/folder.js'

@@ -1,5 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { SaddleError } from '@saddle/core'
+import { openRanks } from '@saddle/distributed'
 import { refuseOther } from '../cluster/job-plan.js'
 import { summaryOf } from '../cluster/run-state.js'
 import { resumeExperiment, runExperiment } from '../experiment.js'
@@ -12,7 +14,7 @@ import { conduct, type SharedFlags } from './conduct.js'
  * Trains the cells of a sweep one after the other, each in a run folder of its own in `dir`. Cells that are done are
  * left out, those that were interrupted go on.
  *
- * @throws SaddleError CONFIG if a folder holds a run of another configuration; STOPPED as `conduct`.
+ * @throws SaddleError CONFIG if a launcher started several processes, or a folder holds a run of another configuration; STOPPED as `conduct`.
  */
 export async function trainSweep(
   terminal: Terminal,
@@ -21,6 +23,15 @@ export async function trainSweep(
   dir: string,
   cells: readonly SweepCell[],
 ): Promise<void> {
+  const ranks = await openRanks()
+  if (ranks.collective.kind !== 'solo') {
+    await ranks.close()
+    throw new SaddleError(
+      'CONFIG',
+      'A sweep is trained by one process, and this one was started by a launcher of several. `saddle submit` and `saddle run-hosts` ' +
+        'start ranks for each cell of it.',
+    )
+  }
   for (const { cell, config } of cells) await refuseOther(join(dir, cell), config)
   await listCells(dir, cells)
   for (const [index, { cell, config }] of cells.entries()) {

@@ -15,9 +15,13 @@ Examples:
 CONFIG is YAML or JSON; examples/ has some to start from. A value after --set is
 read as YAML, so numbers, true, null and [1, 2] mean what they look like.
 
-The first Ctrl-C (or SIGTERM) finishes the step at hand, writes a checkpoint and
-exits with 75; a second one exits at once. \`saddle resume DIR\` goes on to the
-same weights, bit for bit, with any number of workers.
+The first Ctrl-C (or SIGTERM, SIGUSR1) finishes the step at hand, writes a checkpoint
+and exits with 75; a second Ctrl-C exits at once. \`saddle resume DIR\` goes on to the
+same weights, bit for bit, with any number of workers and ranks.
+
+Started by mpirun or srun, its processes train one network together:
+  mpirun.openmpi -n 4 --bind-to none saddle train run.yaml --out /shared/run
+DIR must lie on a file system that all of them see.
 
 A configuration with a sweep is trained cell by cell, each in a folder of its own
 in DIR; with the same --out cells that are done are left out, and others go on.
@@ -47,15 +51,21 @@ export function addTrain(program: Command, terminal: Terminal): void {
       const { readConfigFile, resume, train } = await import('@saddle/distributed')
       const { conduct } = await import('./conduct.js')
       const { runExperiment } = await import('../experiment.js')
-      const { name, swept, cells } = await readConfigFile(file, settingsFrom(flags))
-      const dir = flags.out ?? `runs/${name}-${timestamp(new Date())}`
-      if (swept) {
+      const read = () => readConfigFile(file, settingsFrom(flags))
+      // What is wrong with it is told below, once for all ranks.
+      const sweep = await read().catch(() => null)
+      if (sweep?.swept === true) {
         const { trainSweep } = await import('./train-sweep.js')
-        const listed = cells.map(({ name: cell, config }) => ({ cell, config }))
-        await trainSweep(terminal, flags, { train, resume }, dir, listed)
+        const dir = flags.out ?? `runs/${sweep.name}-${timestamp(new Date())}`
+        const cells = sweep.cells.map(({ name: cell, config }) => ({ cell, config }))
+        await trainSweep(terminal, flags, { train, resume }, dir, cells)
       } else
-        await conduct(terminal, flags, options =>
-          runExperiment({ train, resume }, cells[0]!.config, dir, options),
-        )
+        await conduct(terminal, flags, async (options, ranks) => {
+          const { name, cells } = await ranks.together(read)
+          const dir = await ranks.fromFirst(
+            () => flags.out ?? `runs/${name}-${timestamp(new Date())}`,
+          )
+          return runExperiment({ train, resume }, cells[0]!.config, dir, options)
+        })
     })
 }

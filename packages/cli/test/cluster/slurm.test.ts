@@ -134,7 +134,7 @@ t.test(
       Array.from({ length: 120 }, (_, step) => step),
       'no step is lost or done twice',
     )
-    t.match(outputOf('run'), /stopped: .*\nsaved; waiting for another turn\n/)
+    t.match(outputOf('run'), /stopped: [\s\S]*\nsaved; waiting for another turn\n/)
     t.match(outputOf('run'), /from step \d+/)
     const { status, stdout } = await saddle('watch', id)
     t.equal(status, 0)

@@ -280,8 +280,8 @@ t.test("a site's or a user's template takes the place of Saddle's own", async t 
   process.env.SADDLE_TEMPLATES = join(dir, 'site')
   t.equal((await slurm(file, '--nodes', '3', '--ranks-per-node', '2')).stdout, 'site 6\n')
   t.equal((await slurm(file, '--template', join(dir, 'mine.sh'))).stdout, 'mine run\n')
-  const filled = fillTemplate({ text: '{{a}} ${b} {{a}}', origin: 'x' }, { a: '$&{{b}}' })
-  t.equal(filled, '$&{{b}} ${b} $&{{b}}', 'values are taken as they are')
+  const filled = fillTemplate({ text: '{{a}} $b {{a}}', origin: 'x' }, { a: '$&{{b}}' })
+  t.equal(filled, '$&{{b}} $b $&{{b}}', 'values are taken as they are')
 })
 
 t.test('watch and cancel say what they did not find', async t => {

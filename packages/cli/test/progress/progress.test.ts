@@ -11,6 +11,8 @@ const start: TrainEvent = {
   config,
   fromStep: 0,
   workers: 2,
+  ranks: 1,
+  travels: [],
   backend: 'wasm',
   devices: ['wasm', 'wasm'],
   passedOver: [{ name: 'blas', reason: 'not installed' }],

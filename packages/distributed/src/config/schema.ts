@@ -106,113 +106,147 @@ const descentSchema = z
   })
   .describe('projected gradient descent')
 
-export const configSchema = z.strictObject({
-  name: z.string().default('run').describe('shown in reports; part of the default run folder'),
-  seed: z
-    .int()
-    .min(0)
-    .max(Number.MAX_SAFE_INTEGER)
-    .default(0)
-    .describe('the key of all randomness: equal configurations give equal bits'),
-  data: dataSchema,
-  network: networkSchema,
-  loss: z
-    .string()
-    .default('huber:1')
-    .describe(
-      'huber:K, pseudo-huber:K, log-cosh, smooth-hinge, logistic, square, hinge, absolute, cross-entropy',
-    ),
-  perturbation: z
-    .strictObject({
-      kind: z
-        .enum(['l2', 'linf', 'box-l2', 'box-linf', 'cap', 'box-sphere', 'lift-l2', 'lift-linf'])
-        .describe(
-          'l2, linf: balls; box-: inside [0,1]^d too; cap, box-sphere: l2, l∞ ball on the sphere; lift-: balls in the chart of sphere lift',
-        ),
-      radius: z.number().nonnegative().describe('δ, in the units of the inputs'),
-      allowIncompatible: z
-        .boolean()
-        .default(false)
-        .describe('train although sets of differently labelled points meet (Definition 3.1)'),
-    })
-    .describe('the perturbation set B(x)'),
-  attack: attackSchema.prefault({ kind: 'pgd' }).describe('the inner maximisation while training'),
-  descent: descentSchema,
-  evaluation: z
-    .strictObject({
-      attack: attackSchema
-        .prefault({ kind: 'pgd', steps: 20 })
-        .describe('the attack of reported robust figures'),
-      baseline: z
-        .boolean()
-        .default(false)
-        .describe('also train the same network with the identity attack and report it beside'),
-    })
-    .prefault({})
-    .describe('what is measured after training'),
-  monitor: z
-    .strictObject({
-      comparator: z
-        .string()
-        .nullable()
-        .default(null)
-        .describe('run folder whose final weights are W† of the regret monitor (C1–C4); null: off'),
-    })
-    .prefault({})
-    .describe('what is watched while training'),
-  checkpoints: z
-    .strictObject({
-      every: positiveInt.default(25).describe('steps between checkpoints'),
-      keep: positiveInt.default(2).describe('checkpoints kept; the last one always is'),
-    })
-    .prefault({})
-    .describe('what is kept on disk, to resume from'),
-  compute: z
-    .strictObject({
-      backend: z
-        .string()
-        .default('auto')
-        .describe(
-          'auto, wasm, cpu, …; see `saddle devices`. Beside a list of devices: what computes the initial weights',
-        ),
-      devices: z
-        .union([z.literal('auto'), z.array(z.string()).min(1)])
-        .default('auto')
-        .describe(
-          'auto: workers on `backend`; or a list such as [cuda:0, cuda:1, blas], repeats allowed; see docs/devices.md',
-        ),
-      workers: z
-        .union([z.literal('auto'), positiveInt])
-        .default('auto')
-        .describe('auto: one a core, or one a device; with more workers devices are dealt in turn'),
-      split: z
-        .enum(['auto', 'examples', 'neurons'])
-        .default('auto')
-        .describe(
-          'what workers share out: examples, or neurons (one hidden layer); auto: what sends fewer numbers; decides the last bits of sums',
-        ),
-      shard: positiveInt
-        .default(128)
-        .describe('examples a worker attacks at a time; decides the last bits of sums'),
-      window: positiveInt
-        .default(1 << 28)
-        .describe(
-          'bytes of gradient factors held at once; more examples are combined window by window',
-        ),
-      retries: z
-        .int()
-        .min(0)
-        .default(3)
-        .describe('times a shard is done again after its worker died'),
-      deadline: z
-        .number()
-        .positive()
-        .default(300)
-        .describe('seconds without a sign of life after which a process of a device is killed'),
-    })
-    .prefault({})
-    .describe('what computes; workers, retries and deadline change no bit of the result'),
-})
+export const configSchema = z
+  .strictObject({
+    name: z.string().default('run').describe('shown in reports; part of the default run folder'),
+    seed: z
+      .int()
+      .min(0)
+      .max(Number.MAX_SAFE_INTEGER)
+      .default(0)
+      .describe('the key of all randomness: equal configurations give equal bits'),
+    data: dataSchema,
+    network: networkSchema,
+    loss: z
+      .string()
+      .default('huber:1')
+      .describe(
+        'huber:K, pseudo-huber:K, log-cosh, smooth-hinge, logistic, square, hinge, absolute, cross-entropy',
+      ),
+    perturbation: z
+      .strictObject({
+        kind: z
+          .enum(['l2', 'linf', 'box-l2', 'box-linf', 'cap', 'box-sphere', 'lift-l2', 'lift-linf'])
+          .describe(
+            'l2, linf: balls; box-: inside [0,1]^d too; cap, box-sphere: l2, l∞ ball on the sphere; lift-: balls in the chart of sphere lift',
+          ),
+        radius: z.number().nonnegative().describe('δ, in the units of the inputs'),
+        allowIncompatible: z
+          .boolean()
+          .default(false)
+          .describe('train although sets of differently labelled points meet (Definition 3.1)'),
+      })
+      .describe('the perturbation set B(x)'),
+    attack: attackSchema
+      .prefault({ kind: 'pgd' })
+      .describe('the inner maximisation while training'),
+    descent: descentSchema,
+    evaluation: z
+      .strictObject({
+        attack: attackSchema
+          .prefault({ kind: 'pgd', steps: 20 })
+          .describe('the attack of reported robust figures'),
+        baseline: z
+          .boolean()
+          .default(false)
+          .describe('also train the same network with the identity attack and report it beside'),
+      })
+      .prefault({})
+      .describe('what is measured after training'),
+    monitor: z
+      .strictObject({
+        comparator: z
+          .string()
+          .nullable()
+          .default(null)
+          .describe(
+            'run folder whose final weights are W† of the regret monitor (C1–C4); null: off',
+          ),
+      })
+      .prefault({})
+      .describe('what is watched while training'),
+    checkpoints: z
+      .strictObject({
+        every: positiveInt.default(25).describe('steps between checkpoints'),
+        keep: positiveInt.default(2).describe('checkpoints kept; the last one always is'),
+      })
+      .prefault({})
+      .describe('what is kept on disk, to resume from'),
+    compute: z
+      .strictObject({
+        backend: z
+          .string()
+          .default('auto')
+          .describe(
+            'auto, wasm, cpu, …; see `saddle devices`. Beside a list of devices: what computes the initial weights',
+          ),
+        devices: z
+          .union([z.literal('auto'), z.array(z.string()).min(1)])
+          .default('auto')
+          .describe(
+            'auto: workers on `backend`; or a list such as [cuda:0, cuda:1, blas], repeats allowed; see docs/devices.md',
+          ),
+        workers: z
+          .union([z.literal('auto'), positiveInt])
+          .default('auto')
+          .describe(
+            'auto: one a core, or one a device; with more workers devices are dealt in turn',
+          ),
+        split: z
+          .enum(['auto', 'examples', 'neurons'])
+          .default('auto')
+          .describe(
+            'what workers share out: examples, or neurons (one hidden layer); auto: what sends fewer numbers; decides the last bits of sums',
+          ),
+        shard: positiveInt
+          .default(128)
+          .describe('examples a worker attacks at a time; decides the last bits of sums'),
+        window: positiveInt
+          .default(1 << 28)
+          .describe(
+            'bytes of gradient factors held at once; more examples are combined window by window',
+          ),
+        retries: z
+          .int()
+          .min(0)
+          .default(3)
+          .describe('times a shard is done again after its worker died'),
+        deadline: z
+          .number()
+          .positive()
+          .default(300)
+          .describe('seconds without a sign of life after which a process of a device is killed'),
+        deal: z
+          .enum(['even', 'measured'])
+          .default('even')
+          .describe(
+            'shards a rank gets: even, by its workers; measured, by the speed found in the first steps',
+          ),
+        sums: z
+          .enum(['ordered', 'fewest'])
+          .default('ordered')
+          .describe(
+            'dense gradients of several ranks: ordered, added in example order, so that bits do not depend on the ranks; fewest, by an all-reduce where that sends fewer bytes',
+          ),
+        verify: positiveInt
+          .default(25)
+          .describe(
+            'steps between comparisons of the ranks’ weights; they are compared at every checkpoint too',
+          ),
+        grace: z
+          .number()
+          .positive()
+          .default(25)
+          .describe(
+            'seconds that a rank which was asked to stop waits for others that do not answer, before the job is ended without a checkpoint',
+          ),
+      })
+      .prefault({})
+      .describe(
+        'what computes; workers, retries, deadline, deal, verify and grace change no bit of the result',
+      ),
+  })
+  .describe('A Saddle run')
 
 /** What a file may hold beyond one run: `sweep`, which stands for many. */
 export const fileSchema = configSchema

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { SaddleError } from '../../errors.js'
+import { withRoomyStacks } from '../stacks.js'
 import { candidateFiles, type LibraryName } from './names.js'
 
 /** An address on the device or of something opaque. koffi gives and takes it as a number: it has 47 bits. */
@@ -116,6 +117,7 @@ let opened: Cuda | undefined
 export async function openCuda(): Promise<Cuda> {
   if (opened !== undefined) return opened
   const { default: koffi } = await import('koffi')
+  withRoomyStacks(koffi)
   const driver = openLibrary(koffi, 'cuda')
   const cublas = openLibrary(koffi, 'cublas')
   const nvrtc = openLibrary(koffi, 'nvrtc')
