@@ -229,6 +229,18 @@ export const configSchema = z
   })
   .describe('A Saddle run')
 
+/** What a file may hold beyond one run: `sweep`, which stands for many. */
+export const fileSchema = configSchema
+  .extend({
+    sweep: z
+      .record(z.string(), z.array(z.unknown()).min(1))
+      .exactOptional()
+      .describe(
+        'settings to lists of values, such as {network.width: [64, 128], seed: [0, 1]}: one run for every combination; see docs/cluster.md',
+      ),
+  })
+  .describe('A Saddle run')
+
 /** A configuration as a user writes it. */
 export type ConfigInput = z.input<typeof configSchema>
 /** A configuration with every default filled in. */
