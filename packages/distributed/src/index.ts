@@ -9,12 +9,13 @@ export { type Config, type ConfigInput, configSchema } from './config/schema.js'
 export type { RunOptions } from './coordinator/run.js'
 export { type DeviceReport, devices } from './devices/report.js'
 export {
-  largestWidth,
-  type MemoryPlan,
-  type MemoryQuestion,
-  planMemory,
-  usableMemory,
-} from './memory/plan.js'
+  type NetworkQuestion,
+  type PlannedRoom,
+  type PlanOptions,
+  planNetwork,
+  planRun,
+  type RunPlan,
+} from './memory/run-plan.js'
 export type { Evaluation, RunSummary, StepRecord, TrainEvent } from './run/events.js'
 export { exportPerceptron } from './run/export.js'
 export { createRunFolder, openRunFolder } from './run/folder.js'

@@ -37,7 +37,7 @@ export async function beginRun(dir: string, config: Config, options: RunOptions)
   const chosen = await chooseDevices({ ...config.compute, workers })
   const split = splitFor(config, chosen)
   const resolved = { ...config, compute: { ...config.compute, backend: chosen.backend, split } }
-  const prepared = await prepare(dir, resolved, options.directory ?? process.cwd())
+  const prepared = await prepare(dir, resolved, options.directory ?? process.cwd(), chosen)
   return { config: resolved, chosen, prepared }
 }
 
@@ -69,6 +69,10 @@ export async function carryOut(
   const emit = options.onEvent ?? (() => {})
   try {
     for (const remark of [...prepared.remarks, ...chosen.remarks]) logger.info(remark)
+    for (const warning of prepared.warnings) {
+      logger.warn(warning)
+      emit({ kind: 'warning', message: warning })
+    }
     using run = new Session(dir, config, options, prepared, chosen.devices, logger)
     const start = {
       fromStep: run.progress.step,

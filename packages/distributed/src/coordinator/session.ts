@@ -12,7 +12,7 @@ import type { Logger } from 'winston'
 import { writeCheckpoint } from '../checkpoint/checkpoint.js'
 import { FORMAT } from '../checkpoint/manifest.js'
 import type { Config } from '../config/schema.js'
-import { type Device, kindsOf } from '../devices/device.js'
+import { type Device, kindsOf, shardsInFlight } from '../devices/device.js'
 import { createSlots } from '../devices/slots.js'
 import { MappedMemory } from '../memory/mapped.js'
 import { bytesOfArrays, describeArrays, moveArrays } from '../memory/move.js'
@@ -92,7 +92,7 @@ export class Session implements Disposable {
       batch,
       shard,
       windowBytes: window,
-      inFlight: asTeam ? Number(batch > shard) : this.workers + 1,
+      inFlight: asTeam ? Number(batch > shard) : shardsInFlight(devices),
     })
     this.#memory = devices.some(device => device.process !== null) ? this.#share() : null
     const { checkpoint } = prepared
