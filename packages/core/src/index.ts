@@ -14,6 +14,7 @@ export {
   regretTerms,
   sumOutputComparisons,
 } from './descent/comparison.js'
+export type { DeviceUpdate, UpdatedMatrix } from './descent/device-update.js'
 export { combineFactors, combineInto, type FactorArrays } from './descent/factors.js'
 export {
   checkRegret,
@@ -116,6 +117,7 @@ export {
   timesMatrix,
   writeMatrix,
 } from './tensors/matrix.js'
+export { type Precision, withPrecision } from './tensors/precision.js'
 export { matricesChanged } from './tensors/resident.js'
 export { scoped } from './tensors/scope.js'
 // theory

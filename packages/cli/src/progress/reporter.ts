@@ -24,10 +24,12 @@ export function createReporter({ err }: Terminal, quiet: boolean): Reporter {
 export function remarkOn(part: Part, event: TrainEvent): string | null {
   switch (event.kind) {
     case 'start': {
-      const { config, fromStep, workers, backend, passedOver, split, plan } = event
+      const { config, fromStep, workers, backend, precision, passedOver, split, plan } = event
       const from = fromStep === 0 ? '' : `, from step ${fromStep}`
       const title = part.role === 'baseline' ? 'baseline, trained with' : 'trained with'
       const others = passedOver.map(p => `\n  passed over ${p.name}: ${p.reason}`)
+      const rounded =
+        precision === 'float32' ? '' : `, the attack in ${precision}, all else in float32`
       const forms = plan.map(
         p =>
           `\n  gradients of ${p.matrix} travel ${p.form === 'dense' ? 'dense' : 'as factors'} ` +
@@ -35,7 +37,7 @@ export function remarkOn(part: Part, event: TrainEvent): string | null {
       )
       return (
         `${title} ${attackName(config.attack)}: ${config.descent.steps} steps${from}, ` +
-        `${workers} ${workers === 1 ? 'worker' : 'workers'} on ${backend}${others.join('')}\n  ${splitLine(split)}${forms.join('')}`
+        `${workers} ${workers === 1 ? 'worker' : 'workers'} on ${backend}${rounded}${others.join('')}\n  ${splitLine(split)}${forms.join('')}`
       )
     }
     case 'worker-lost':

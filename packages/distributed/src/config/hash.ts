@@ -16,6 +16,9 @@ export function configHash(config: Config): string {
     compute: {
       ...without(config.compute, ['workers', 'retries', 'deadline', 'devices']),
       backend: computing(config.compute),
+      // Runs from before there was a choice keep their hashes.
+      update: config.compute.update === 'device' ? 'device' : undefined,
+      precision: config.compute.precision === 'float32' ? undefined : config.compute.precision,
     },
   }
   return createHash('sha256').update(canonicalJson(deciding)).digest('hex')

@@ -198,6 +198,18 @@ export const configSchema = z
           .describe(
             'what workers share out: examples, or neurons (one hidden layer); auto: what sends fewer numbers; decides the last bits of sums',
           ),
+        update: z
+          .enum(['auto', 'device', 'host'])
+          .default('auto')
+          .describe(
+            'where weights are updated: on the devices (equal GPUs of cuda, which then hold W, D and W₀), or on the host; auto: on devices that can; decides the last bits',
+          ),
+        precision: z
+          .enum(['float32', 'tf32', 'bf16'])
+          .default('float32')
+          .describe(
+            'what products of the attack while training round to (cuda); all else, and all that is reported, is float32',
+          ),
         shard: positiveInt
           .default(128)
           .describe('examples a worker attacks at a time; decides the last bits of sums'),

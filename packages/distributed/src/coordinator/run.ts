@@ -1,7 +1,9 @@
 import { SaddleError } from '@saddle/core'
 import type { Config } from '../config/schema.js'
 import { kindsOf } from '../devices/device.js'
+import { requirePrecision } from '../devices/precision.js'
 import { type Chosen, chooseDevices } from '../devices/resolve.js'
+import { updateFor } from '../devices/update.js'
 import type { RunSummary, TrainEvent } from '../run/events.js'
 import { closeLogger, createLogger } from '../run/logger.js'
 import { type Prepared, prepare } from './prepare.js'
@@ -35,8 +37,11 @@ export interface Begun {
 export async function beginRun(dir: string, config: Config, options: RunOptions): Promise<Begun> {
   const workers = options.workers ?? config.compute.workers
   const chosen = await chooseDevices({ ...config.compute, workers })
+  await requirePrecision(config.compute.precision, chosen.devices)
   const split = splitFor(config, chosen)
-  const resolved = { ...config, compute: { ...config.compute, backend: chosen.backend, split } }
+  const update = await updateFor(config.compute.update, chosen.devices)
+  const compute = { ...config.compute, backend: chosen.backend, split, update }
+  const resolved = { ...config, compute }
   const prepared = await prepare(dir, resolved, options.directory ?? process.cwd(), chosen)
   return { config: resolved, chosen, prepared }
 }
@@ -79,6 +84,7 @@ export async function carryOut(
       workers: run.workers,
       backend,
       devices: chosen.devices.map(({ id }) => id),
+      precision: config.compute.precision,
       passedOver: chosen.host.passedOver,
       split: run.split,
       plan: run.workspace.matrices.map(({ name: matrix, form, factorBytes, denseBytes }) => ({
@@ -89,7 +95,7 @@ export async function carryOut(
       })),
     }
     emit({ kind: 'start', dir, config, ...start })
-    logger.info('start', start)
+    logger.info('start', { ...start, update: config.compute.update })
     const summary = await run.finish()
     logger.info(summary.status, { steps: summary.stepsDone, seconds: summary.seconds })
     emit({ kind: 'done', summary })

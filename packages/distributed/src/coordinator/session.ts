@@ -30,6 +30,7 @@ import type { Prepared } from './prepare.js'
 import { ShardProgress } from './progress.js'
 import type { RunOptions } from './run.js'
 import { trainStep } from './step.js'
+import { bringHome } from './update.js'
 
 /** What a run remembers from step to step; all of it is in every checkpoint. */
 interface Progress {
@@ -93,6 +94,7 @@ export class Session implements Disposable {
       shard,
       windowBytes: window,
       inFlight: asTeam ? Number(batch > shard) : shardsInFlight(devices),
+      onDevice: config.compute.update === 'device' && !asTeam,
     })
     this.#memory = devices.some(device => device.process !== null) ? this.#share() : null
     const { checkpoint } = prepared
@@ -163,6 +165,7 @@ export class Session implements Disposable {
         comparator,
         loss: this.#config.loss,
         set: this.#config.perturbation,
+        precision: this.#config.compute.precision,
         train: data.train,
         test: data.test,
         workspace: this.workspace,
@@ -201,6 +204,10 @@ export class Session implements Disposable {
       stepSize: (step: number) => stepSizeAt(descent.stepSize, step, descent.steps, network, loss),
       onShard: (step: number, done: number, total: number) => shards.shard(step, done, total),
     }
+    const save = async () => {
+      await bringHome(pool, parameters, this.workspace)
+      await this.#save(metrics)
+    }
     let saved = this.progress.step
     while (this.progress.step < descent.steps) {
       const record = await this.#unlessStopped(() => trainStep(context, this.progress.step))
@@ -210,13 +217,12 @@ export class Session implements Disposable {
       this.#emit({ kind: 'step', record, steps: descent.steps })
       const { step } = this.progress
       if (step % checkpoints.every === 0 || step === descent.steps) {
-        await this.#save(metrics)
+        await save()
         saved = step
       }
     }
     const stopped = this.#signals.stop[0] === 1
-    if (stopped && (saved < this.progress.step || this.#prepared.checkpoint === null))
-      await this.#save(metrics)
+    if (stopped && (saved < this.progress.step || this.#prepared.checkpoint === null)) await save()
     return stopped
   }
 
@@ -279,6 +285,7 @@ export class Session implements Disposable {
           )
     const train = await evaluate('train', data.train.count)
     const test = data.test === null ? null : await evaluate('test', data.test.count)
+    await bringHome(pool, parameters, this.workspace)
     const { progress } = this
     const summary: RunSummary = {
       name,
@@ -295,6 +302,7 @@ export class Session implements Disposable {
       seconds: progress.seconds,
       backend: kindsOf(this.#devices).join('+'),
       workers: this.workers,
+      precision: compute.precision,
       attack,
       evaluationAttack: evaluation.attack,
       errorBound: train === null ? null : Math.min(1, train.robustLoss / loss.wrongAtLeast),

@@ -4,6 +4,7 @@ import type {
   NetworkSpec,
   OutputComparison,
   Parameters,
+  Precision,
   ProposalSums,
   SetSpec,
 } from '@saddle/core'
@@ -35,6 +36,8 @@ export interface WorkerSetup {
   readonly comparator: Parameters | null
   readonly loss: string
   readonly set: SetSpec
+  /** What products of the search for x'_i round to. */
+  readonly precision: Precision
   readonly train: Dataset
   readonly test: Dataset | null
   readonly workspace: Workspace
@@ -110,6 +113,20 @@ export interface ProposeTask {
   readonly shards: readonly WindowShard[] | null
 }
 
+/** The first phase of an update that devices make: of one whole matrix, by whichever device is free. */
+export interface ProposeOnDeviceTask {
+  readonly kind: 'propose-on-device'
+  readonly matrix: number
+  readonly stepSize: number
+  readonly window: readonly WindowShard[]
+}
+
+/** Copy D of a matrix that devices update into the host's `weights`, from where `settle` takes it. */
+export interface FetchTask {
+  readonly kind: 'fetch'
+  readonly matrix: number
+}
+
 export interface SettleTask {
   readonly kind: 'settle'
   readonly matrix: number
@@ -124,7 +141,15 @@ export interface WindowShard {
   readonly count: number
 }
 
-export type Task = AttackTask | TeamTask | EvaluateTask | CombineTask | ProposeTask | SettleTask
+export type Task =
+  | AttackTask
+  | TeamTask
+  | EvaluateTask
+  | CombineTask
+  | ProposeTask
+  | ProposeOnDeviceTask
+  | FetchTask
+  | SettleTask
 
 /** Per example, in the order of the task's examples. */
 export interface AttackReply {
@@ -149,6 +174,8 @@ export interface Replies {
   readonly evaluate: EvaluateReply
   readonly combine: null
   readonly propose: ProposalSums
+  readonly 'propose-on-device': ProposalSums
+  readonly fetch: null
   readonly settle: null
 }
 

@@ -57,7 +57,7 @@ function kindOf(task: Task): string {
   return 'matrix' in task ? `${task.kind} ${task.matrix}` : task.kind
 }
 
-/** Units of work in a task: examples, or rows of a matrix. */
-export function unitsOf({ start, stop }: Task): number {
-  return stop - start
+/** Units of work in a task: examples, rows of a matrix, or a whole matrix. */
+export function unitsOf(task: Task): number {
+  return 'start' in task ? task.stop - task.start : 1
 }

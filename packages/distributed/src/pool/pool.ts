@@ -206,6 +206,9 @@ export function describe(task: Task): string {
       return `examples ${task.start}–${task.stop} of step ${task.step}`
     case 'evaluate':
       return `${task.part} examples ${task.start}–${task.stop}`
+    case 'propose-on-device':
+    case 'fetch':
+      return `matrix ${task.matrix} on a device`
     default:
       return `rows ${task.start}–${task.stop} of matrix ${task.matrix}`
   }

@@ -50,6 +50,8 @@ export interface RunSummary {
   /** What the devices are, such as `blas` or `blas+cuda`. */
   readonly backend: string
   readonly workers: number
+  /** What products of the attack rounded to while training; every figure here is of float32. */
+  readonly precision: Config['compute']['precision']
   readonly attack: Config['attack']
   readonly evaluationAttack: Config['evaluation']['attack']
   /** robustLoss/c0: the share of examples that a loss of `robustLoss` allows to be misclassified. */
@@ -72,6 +74,8 @@ export type TrainEvent =
       readonly backend: string
       /** One a worker. */
       readonly devices: readonly string[]
+      /** What products of the attack round to. */
+      readonly precision: Config['compute']['precision']
       /** Why `auto` passed other backends over. */
       readonly passedOver: readonly { readonly name: string; readonly reason: string }[]
       /** What workers share out between them, with the numbers sent a step that decided. */
