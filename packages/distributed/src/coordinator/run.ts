@@ -61,7 +61,7 @@ export async function beginRun(
     const update = await updateFor(config.compute.update, chosen.devices)
     const compute = { ...config.compute, backend: chosen.backend, split, update }
     const resolved = { ...config, compute }
-    const prepared = await prepare(dir, resolved, options.directory ?? process.cwd())
+    const prepared = await prepare(dir, resolved, options.directory ?? process.cwd(), chosen)
     return { config: resolved, chosen, prepared }
   })
   await requireEqualStanding(ranks, standingOf(begun))
@@ -123,8 +123,14 @@ export async function carryOut(
   const emit = options.onEvent ?? (() => {})
   try {
     for (const remark of [...prepared.remarks, ...chosen.remarks]) logger.info(remark)
+    for (const warning of prepared.warnings) {
+      logger.warn(warning)
+      emit({ kind: 'warning', message: warning })
+    }
     const workers = await ranks.gatherNumbers(Float64Array.of(devices.length), ones(ranks.size))
-    const arrangement = await ranks.together(() => arrange(config, prepared, ranks, [...workers]))
+    const arrangement = await ranks.together(() =>
+      arrange(config, prepared, devices, ranks, [...workers]),
+    )
     const parts = { dir, config, options, prepared, devices, ranks, arrangement, logger }
     using run = await ranks.together(() => new Session(parts))
     const start = startOf(run, chosen)
