@@ -20,6 +20,9 @@ export function configHash(config: Config): string {
       // Left out where they change nothing, as in the hashes of older checkpoints, which knew neither.
       ...(config.compute.sums === 'ordered' ? {} : { sums: config.compute.sums }),
       ...(config.compute.gradients === 'auto' ? {} : { gradients: config.compute.gradients }),
+      // Runs from before there was a choice keep their hashes.
+      update: config.compute.update === 'device' ? 'device' : undefined,
+      precision: config.compute.precision === 'float32' ? undefined : config.compute.precision,
     },
   }
   return createHash('sha256').update(canonicalJson(deciding)).digest('hex')
@@ -52,7 +55,7 @@ function without(value: object, keys: readonly string[]): Record<string, unknown
 }
 
 /** JSON with sorted keys: equal values give equal text. */
-function canonicalJson(value: unknown): string {
+export function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
   if (typeof value !== 'object' || value === null) return JSON.stringify(value)
   const entries = Object.entries(value)
