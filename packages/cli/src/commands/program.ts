@@ -3,7 +3,9 @@ import { ownVersion } from '../cluster/own-command.js'
 import type { Terminal } from '../terminal.js'
 import { addCancel } from './cancel.js'
 import { addDevices } from './devices.js'
+import { addEvaluate } from './evaluate.js'
 import { addExport } from './export.js'
+import { addGallery } from './gallery.js'
 import { addJobs } from './jobs.js'
 import { addPlan } from './plan.js'
 import { addResume } from './resume.js'
@@ -17,6 +19,7 @@ Examples:
   saddle train examples/quickstart.yaml          train, watch, get a table and pictures
   saddle train run.yaml --set descent.steps=500  the same with one setting changed
   saddle resume runs/quickstart-20260101-120000  go on after a stop, a crash or a power cut
+  saddle evaluate runs/quickstart-20260101-120000 what is left standing under attack
   saddle plan --epsilon 0.2 --radius 3           what the theorems ask for
   saddle submit run.yaml --scheduler slurm       the same on a cluster
   saddle watch runs/quickstart-20260101-120000   how a run stands, wherever it runs
@@ -46,6 +49,8 @@ export function createProgram(terminal: Terminal): Command {
     .showHelpAfterError('See `saddle --help`, or `saddle help COMMAND`.')
   addTrain(program, terminal)
   addResume(program, terminal)
+  addEvaluate(program, terminal)
+  addGallery(program, terminal)
   addDevices(program, terminal)
   addExport(program, terminal)
   addPlan(program, terminal)

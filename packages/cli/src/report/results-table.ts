@@ -58,6 +58,8 @@ export function resultsNote({ main, baseline }: ExperimentResult): string {
     `Robust: under ${attackName(evaluationAttack)}, on ${on.join(' and ')} examples.`,
     'A stronger attack may find more: robust accuracies are upper bounds.',
   ]
+  if (summary.precision !== 'float32')
+    lines.push(`Trained with attacks in ${summary.precision}; every figure is of float32.`)
   if (errorBound !== null && errorBound < 0.5)
     lines.push(
       `A training loss of ${figure(train.robustLoss)} allows ${percent(errorBound)} errors at most, under this attack.`,

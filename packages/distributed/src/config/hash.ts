@@ -19,6 +19,9 @@ export function configHash(config: Config): string {
       backend: computing(config.compute),
       // Left out where it changes nothing, as in the hashes of older checkpoints, written when ranks were one.
       ...(config.compute.sums === 'ordered' ? {} : { sums: config.compute.sums }),
+      // Runs from before there was a choice keep their hashes.
+      update: config.compute.update === 'device' ? 'device' : undefined,
+      precision: config.compute.precision === 'float32' ? undefined : config.compute.precision,
     },
   }
   return createHash('sha256').update(canonicalJson(deciding)).digest('hex')
@@ -51,7 +54,7 @@ function without(value: object, keys: readonly string[]): Record<string, unknown
 }
 
 /** JSON with sorted keys: equal values give equal text. */
-function canonicalJson(value: unknown): string {
+export function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
   if (typeof value !== 'object' || value === null) return JSON.stringify(value)
   const entries = Object.entries(value)

@@ -13,6 +13,8 @@ import { type CheckpointState, latestCheckpoint, readCheckpoint } from '../check
 import { checkCheckpointMatches } from '../checkpoint/state.js'
 import { configHash } from '../config/hash.js'
 import type { Config } from '../config/schema.js'
+import type { Chosen } from '../devices/resolve.js'
+import { checkMemory, memoryQuestion } from '../memory/check.js'
 import { loadNetwork, networkOf, restore } from '../run/network.js'
 
 /** Everything a run needs before its first worker starts; all bad input is found here. */
@@ -28,6 +30,8 @@ export interface Prepared {
   readonly configHash: string
   /** Remarks for the log. */
   readonly remarks: readonly string[]
+  /** What is to be told before the run begins. */
+  readonly warnings: readonly string[]
 }
 
 /** Examples beyond these are left out of the O(n²) compatibility check. */
@@ -37,13 +41,21 @@ const COMPATIBILITY_EXAMPLES = 5000
  * Loads the data, draws or restores the weights, and checks that they fit each other.
  *
  * @param directory what relative paths in the configuration are relative to.
+ * @param chosen what will compute, for its memory.
  * @throws SaddleError DATA, CONFIG, INCOMPATIBLE, CHECKPOINT.
  */
-export async function prepare(dir: string, config: Config, directory: string): Promise<Prepared> {
+export async function prepare(
+  dir: string,
+  config: Config,
+  directory: string,
+  chosen: Pick<Chosen, 'devices' | 'cards'>,
+): Promise<Prepared> {
   const data = await loadData(config.data, { seed: config.seed, directory })
   const remarks = checkCompatible(config, data)
   const loss = lossFrom(config.loss)
   const network = networkOf(config, data)
+  const question = memoryQuestion(config, network.spec, data, chosen.devices)
+  const warnings = checkMemory(question, chosen.cards)
   stepSizeAt(config.descent.stepSize, 0, config.descent.steps, network, loss)
   const hash = configHash(config)
   const path = await latestCheckpoint(dir)
@@ -61,6 +73,7 @@ export async function prepare(dir: string, config: Config, directory: string): P
     checkpoint: checkpoint?.state ?? null,
     configHash: hash,
     remarks,
+    warnings,
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Config } from '../config/schema.js'
+import { type Device, shardsInFlight } from '../devices/device.js'
 import { Dealing } from '../ranks/dealing.js'
 import type { Ranks } from '../ranks/ranks.js'
 import { type Travel, travelsOf } from '../ranks/travel.js'
@@ -20,11 +21,13 @@ export interface Arrangement {
 /**
  * Decides what workers and ranks share out, and allocates the buffers.
  *
+ * @param devices of this rank's workers
  * @param workers of each rank
  */
 export function arrange(
   config: Config,
   { parameters, network, data, comparator }: Prepared,
+  devices: readonly Device[],
   ranks: Ranks,
   workers: readonly number[],
 ): Arrangement {
@@ -50,7 +53,8 @@ export function arrange(
     batch,
     shard,
     windowBytes,
-    inFlight: dealing?.staging ?? (asTeam ? Number(batch > shard) : workers[ranks.rank]! + 1),
+    inFlight: dealing?.staging ?? (asTeam ? Number(batch > shard) : shardsInFlight(devices)),
+    onDevice: config.compute.update === 'device' && !asTeam,
   })
   return { split, sharing: { team, dealing }, workspace, travels }
 }
