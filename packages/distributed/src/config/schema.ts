@@ -197,6 +197,12 @@ export const configSchema = z
           .positive()
           .default(300)
           .describe('seconds without a sign of life after which a process of a device is killed'),
+        gradients: z
+          .enum(['auto', 'factors', 'dense'])
+          .default('auto')
+          .describe(
+            'how gradients travel between workers and ranks; auto: the form with fewer bytes; decides the last bits of sums',
+          ),
         deal: z
           .enum(['even', 'measured'])
           .default('even')

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import { SaddleError } from '@saddle/core'
 import { commonHash } from '../config/hash.js'
 import type { Config } from '../config/schema.js'
@@ -136,12 +137,9 @@ export async function carryOut(
     const start = startOf(run, chosen)
     const { update } = config.compute
     emit({ kind: 'start', dir, config, ...start })
-    logger.info('start', {
-      ...start,
-      update,
-      rank: ranks.rank,
-      collective: ranks.collective.library,
-    })
+    const { rank, collective } = ranks
+    const who = { rank, host: hostname(), pid: process.pid, collective: collective.library }
+    logger.info('start', { ...start, update, ...who })
     const summary = await run.finish()
     logger.info(summary.status, { steps: summary.stepsDone, seconds: summary.seconds })
     emit({ kind: 'done', summary })

@@ -32,9 +32,9 @@ export function arrange(
   workers: readonly number[],
 ): Arrangement {
   const { count } = data.train
-  const { shard, window: windowBytes, split: asked, sums, deal } = config.compute
+  const { shard, window: windowBytes, split: asked, sums, deal, gradients } = config.compute
   const batch = config.descent.batch === 'full' ? count : Math.min(config.descent.batch, count)
-  const forms = formsOf(parameters, batch)
+  const forms = formsOf(parameters, batch, gradients)
   const choice = { asked, attack: config.attack, batch, shard }
   const split = chooseSplit(network.spec, forms, choice)
   const { inputs, outputs } = network.spec
@@ -53,6 +53,7 @@ export function arrange(
     batch,
     shard,
     windowBytes,
+    gradients,
     inFlight: dealing?.staging ?? (asTeam ? Number(batch > shard) : shardsInFlight(devices)),
     onDevice: config.compute.update === 'device' && !asTeam,
   })

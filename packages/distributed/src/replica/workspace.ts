@@ -55,9 +55,13 @@ export interface WorkspaceOptions {
    * that a team of workers sums from or to.
    */
   readonly inFlight: number
+  readonly gradients?: WantedForm
   /** True if devices update themselves the matrices whose factors they can read at once. */
   readonly onDevice?: boolean
 }
+
+/** auto: the form with fewer bytes. */
+export type WantedForm = 'auto' | 'factors' | 'dense'
 
 /** How the gradient of a matrix travels, with the bytes that decide. */
 export type GradientForm = Pick<
@@ -65,15 +69,26 @@ export type GradientForm = Pick<
   'name' | 'rows' | 'cols' | 'form' | 'factorBytes' | 'denseBytes'
 >
 
-/** The form with fewer bytes for each trained matrix, over a batch of so many examples. */
-export function formsOf({ trained }: Parameters, batch: number): GradientForm[] {
-  return trained.map(({ name, weights: { rows, cols } }) => formOf({ name, rows, cols }, batch))
+/** The form in which each trained matrix's gradient over a batch of so many examples travels. */
+export function formsOf(
+  { trained }: Parameters,
+  batch: number,
+  wanted: WantedForm = 'auto',
+): GradientForm[] {
+  return trained.map(({ name, weights: { rows, cols } }) =>
+    formOf({ name, rows, cols }, batch, wanted),
+  )
 }
 
-function formOf({ name, rows, cols }: TravellingMatrix, batch: number): GradientForm {
+function formOf(
+  { name, rows, cols }: TravellingMatrix,
+  batch: number,
+  wanted: WantedForm = 'auto',
+): GradientForm {
   const factorBytes = 4 * batch * (rows + cols)
   const denseBytes = 4 * rows * cols
-  const form = denseBytes < factorBytes ? 'dense' : 'factors'
+  const fewer = denseBytes < factorBytes ? 'dense' : 'factors'
+  const form = wanted === 'auto' ? fewer : wanted
   return { name, rows, cols, form, factorBytes, denseBytes }
 }
 
@@ -105,8 +120,8 @@ export function planWorkspace(
   trained: readonly TravellingMatrix[],
   options: WorkspaceOptions,
 ): WorkspacePlan {
-  const { examples, batch, shard, windowBytes, inFlight } = options
-  const forms = trained.map(matrix => formOf(matrix, batch))
+  const { examples, batch, shard, windowBytes, inFlight, gradients = 'auto' } = options
+  const forms = trained.map(matrix => formOf(matrix, batch, gradients))
   const bytesPerExample = forms
     .filter(f => f.form === 'factors')
     .reduce((sum, f) => sum + 4 * (f.rows + f.cols), 0)
