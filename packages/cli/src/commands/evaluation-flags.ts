@@ -42,11 +42,17 @@ export function addSubjectFlags(command: Command): Command {
     .option('--activation <NAME>', 'between its layers: relu, tanh, gelu, silu, erf, softplus:1, …')
     .option('--data <X.npy>', 'examples [n, d] or [n, …], as the model sees them')
     .option('--labels <Y.npy>', 'their labels [n]: classes from 0, or -1 and 1 for one output')
-    .option('--scale <NUMBER>', 'what X is divided by (default: 255 for bytes, else 1)', positiveNumber)
+    .option(
+      '--scale <NUMBER>',
+      'what X is divided by (default: 255 for bytes, else 1)',
+      positiveNumber,
+    )
     .addOption(new Option('--part <NAME>', "of a RUN's own data").choices(['test', 'train']))
     .option('--examples <WHICH>', '200 for the first 200, 100:300, or 3,14,15 (default: all)')
     .addOption(
-      new Option('--set <KIND>', "perturbation set (default: RUN's; box-linf for a file)").choices(SETS),
+      new Option('--set <KIND>', "perturbation set (default: RUN's; box-linf for a file)").choices(
+        SETS,
+      ),
     )
     .option('--radii <LIST>', "such as 0.1,0.2 or 4/255,8/255 (default: RUN's)")
     .option('--attacks <LIST>', 'such as fgsm,pgd:steps=40,restarts=2')

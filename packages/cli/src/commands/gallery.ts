@@ -32,17 +32,25 @@ export function addGallery(program: Command, terminal: Terminal): void {
     program
       .command('gallery')
       .summary('show originals, perturbations and adversarial images')
-      .description('Attacks a few images and shows originals, perturbations and what came of them.'),
+      .description(
+        'Attacks a few images and shows originals, perturbations and what came of them.',
+      ),
   )
     .option('--image <SHAPE>', '28x28, 32x32x3 or 3x32x32 (default: as X.npy)', imageShape)
-    .option('--out <FILE.svg>', 'picture to write (default: gallery.svg in the folder of the evaluation)')
+    .option(
+      '--out <FILE.svg>',
+      'picture to write (default: gallery.svg in the folder of the evaluation)',
+    )
     .option('--quiet', 'no progress on stderr')
     .addHelpText('after', EXAMPLES)
     .action(async (run: string | undefined, flags: GalleryFlags) => {
       const distributed = await import('@saddle/distributed')
       const { out, image } = flags
       if (out !== undefined && !/\.svg$/i.test(out))
-        throw new SaddleError('CONFIG', `--out ${out}: a gallery is an SVG; give a name that ends in .svg.`)
+        throw new SaddleError(
+          'CONFIG',
+          `--out ${out}: a gallery is an SVG; give a name that ends in .svg.`,
+        )
       const request = await requestFrom(distributed, run, flags)
       const reporter = createEvaluationReporter(terminal, flags.quiet === true)
       const stopping = stopOnSignals(
@@ -67,7 +75,9 @@ export function addGallery(program: Command, terminal: Terminal): void {
       const lines = shown.items.map(
         ({ example, label, prediction, adversarialPrediction, success, attack }) =>
           `  example ${example}: label ${label}, read as ${prediction}; attacked ${
-            success ? `by ${attack} as ${adversarialPrediction}` : `still as ${adversarialPrediction}`
+            success
+              ? `by ${attack} as ${adversarialPrediction}`
+              : `still as ${adversarialPrediction}`
           }`,
       )
       terminal.out.write(`${[...lines, '', `Picture  ${file}`].join('\n')}\n`)
@@ -76,7 +86,10 @@ export function addGallery(program: Command, terminal: Terminal): void {
 
 async function writePicture(file: string, svg: string): Promise<void> {
   await writeFile(file, svg).catch((error: NodeJS.ErrnoException) => {
-    throw new SaddleError('DISK', `Could not write ${file}: ${error.message}. Choose another place with --out.`)
+    throw new SaddleError(
+      'DISK',
+      `Could not write ${file}: ${error.message}. Choose another place with --out.`,
+    )
   })
 }
 

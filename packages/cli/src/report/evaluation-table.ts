@@ -46,7 +46,9 @@ export function evaluationNote(report: EvaluationReport): string {
   const goal = criterion.kind === 'targeted' ? `targeted:${criterion.target}` : criterion.kind
   const error = Math.sqrt(0.25 / data.examples)
   const norms = attacks.flatMap(({ name, norms }) =>
-    norms === null ? [] : [`${name} needed ${figure(norms[2])} (median; ${figure(norms[0])} to ${figure(norms[4])})`],
+    norms === null
+      ? []
+      : [`${name} needed ${figure(norms[2])} (median; ${figure(norms[0])} to ${figure(norms[4])})`],
   )
   return [
     `Model    ${model.source}: ${model.description}`,

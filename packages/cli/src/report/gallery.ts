@@ -47,9 +47,18 @@ export function drawGallery(gallery: Gallery): string {
         anchor: 'middle',
         colour: wrong ? WRONG : INK,
       }),
-      place(0, bytesOf(item.original, v => (v - range.low) / (range.high - range.low))),
-      place(1, bytesOf(change, v => 0.5 + 0.5 * scale * v)),
-      place(2, bytesOf(item.adversarial, v => (v - range.low) / (range.high - range.low))),
+      place(
+        0,
+        bytesOf(item.original, v => (v - range.low) / (range.high - range.low)),
+      ),
+      place(
+        1,
+        bytesOf(change, v => 0.5 + 0.5 * scale * v),
+      ),
+      place(
+        2,
+        bytesOf(item.adversarial, v => (v - range.low) / (range.high - range.low)),
+      ),
       text(middle, y(2) + cellHeight + 16, `read as ${item.adversarialPrediction}`, {
         anchor: 'middle',
         colour: item.success ? WRONG : INK,
@@ -61,7 +70,10 @@ export function drawGallery(gallery: Gallery): string {
     return [
       text(LEFT - 12, y(0), 'original', { anchor: 'end' }),
       text(LEFT - 12, y(1) - 8, 'perturbation', { anchor: 'end' }),
-      text(LEFT - 12, y(1) + 9, `× ${plain(scale / 2)}, grey is 0`, { anchor: 'end', colour: FAINT }),
+      text(LEFT - 12, y(1) + 9, `× ${plain(scale / 2)}, grey is 0`, {
+        anchor: 'end',
+        colour: FAINT,
+      }),
       text(LEFT - 12, y(2), 'adversarial', { anchor: 'end' }),
     ]
   }).flat()
@@ -69,10 +81,15 @@ export function drawGallery(gallery: Gallery): string {
   return [
     `<svg width="${total.width}" height="${total.height}" viewBox="0 0 ${total.width} ${total.height}" xmlns="http://www.w3.org/2000/svg" font-family="${FONT}">`,
     `<rect width="${total.width}" height="${total.height}" fill="#ffffff"/>`,
-    text(16, 28, `${attacks.join(', ')} in ${set} of radius ${plain(radius)}: ${fallen} of ${items.length} fall`, {
-      size: 17,
-      bold: true,
-    }),
+    text(
+      16,
+      28,
+      `${attacks.join(', ')} in ${set} of radius ${plain(radius)}: ${fallen} of ${items.length} fall`,
+      {
+        size: 17,
+        bold: true,
+      },
+    ),
     text(16, 50, model, { colour: FAINT, size: 12 }),
     ...names,
     ...drawn,
@@ -103,9 +120,7 @@ function scaleOf({ items }: Gallery): number {
 }
 
 function bytesOf(values: Float32Array, share: (value: number) => number): Uint8Array {
-  return Uint8Array.from(values, value =>
-    Math.round(255 * Math.min(1, Math.max(0, share(value)))),
-  )
+  return Uint8Array.from(values, value => Math.round(255 * Math.min(1, Math.max(0, share(value)))))
 }
 
 function png({ width, height, channels }: Gallery, data: Uint8Array): string {

@@ -104,11 +104,7 @@ interface ImageLayout {
 const APPENDED = 1
 
 /** @throws SaddleError CONFIG unless examples of so many numbers are images of this shape. */
-function layoutOf(
-  shape: readonly number[] | null,
-  dimension: number,
-  source: string,
-): ImageLayout {
+function layoutOf(shape: readonly number[] | null, dimension: number, source: string): ImageLayout {
   const [a = 0, b = 0, c] = shape ?? []
   const pixels = (shape ?? []).reduce((x, y) => x * y, 1)
   const fits = shape !== null && (pixels === dimension || pixels + APPENDED === dimension)
@@ -117,7 +113,10 @@ function layoutOf(
     return { height: a, width: b, channels: c, first: false }
   if (fits && shape.length === 3 && (a === 1 || a === 3))
     return { height: b, width: c!, channels: a, first: true }
-  const said = shape === null ? 'which do not say how they are laid out' : `not images of shape ${shape.join('x')}`
+  const said =
+    shape === null
+      ? 'which do not say how they are laid out'
+      : `not images of shape ${shape.join('x')}`
   throw new SaddleError(
     'CONFIG',
     `${source} has ${dimension} numbers an example, ${said}. Name the shape of the image, as --image 28x28, 32x32x3 or ` +
@@ -133,5 +132,8 @@ function channelsLast(
   const size = height * width
   const image = point.slice(0, size * channels)
   if (!first || channels === 1) return image
-  return Float32Array.from(image, (_, k) => point[(k % channels) * size + Math.floor(k / channels)]!)
+  return Float32Array.from(
+    image,
+    (_, k) => point[(k % channels) * size + Math.floor(k / channels)]!,
+  )
 }

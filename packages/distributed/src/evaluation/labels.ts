@@ -19,7 +19,10 @@ function labelOf(attack: AttackSpec): string {
   const defaults = defaultsOf(attack.kind)
   const options = Object.entries(attack)
     .filter(([key]) => key !== 'kind' && key !== 'fosc')
-    .filter(([key, value]) => value !== undefined && canonicalJson(value) !== canonicalJson(defaults[key] ?? null))
+    .filter(
+      ([key, value]) =>
+        value !== undefined && canonicalJson(value) !== canonicalJson(defaults[key] ?? null),
+    )
     .map(([key, value]) => `${key}=${typeof value === 'string' ? value : canonicalJson(value)}`)
   return options.length === 0 ? attack.kind : `${attack.kind}:${options.join(',')}`
 }

@@ -158,7 +158,10 @@ export async function openData(
   return {
     data: chosen,
     shape: null,
-    image: subject.data.source.kind === 'mnist' ? [28 / subject.data.pool, 28 / subject.data.pool] : null,
+    image:
+      subject.data.source.kind === 'mnist'
+        ? [28 / subject.data.pool, 28 / subject.data.pool]
+        : null,
     source: `${subject.data.source.kind}, ${chosen === train ? 'train' : 'test'} part`,
     hash: `${hash} ${chosen === train ? 'train' : 'test'}`,
     remarks: [],

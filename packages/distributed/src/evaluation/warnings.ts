@@ -1,7 +1,7 @@
 import type { AttackSpec } from '@saddle/attacks'
 import type { Compatibility } from '@saddle/core'
-import { labelsOf } from './labels.js'
 import type { CriterionSpec } from './criterion.js'
+import { labelsOf } from './labels.js'
 import type { CleanReply } from './messages.js'
 import type { AttackReport } from './report.js'
 
