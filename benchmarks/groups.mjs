@@ -1,6 +1,7 @@
 import { useBackend } from '@saddle/core'
 import { NETWORKS, QUICK_NETWORKS } from './contestants/problem.mjs'
 import {
+  printAllreduce,
   printMemory,
   printPeak,
   printStepTime,
@@ -9,6 +10,7 @@ import {
   printWidth,
   printWorkers,
 } from './report.mjs'
+import { ALLREDUCE_CASES, allreduceRow } from './rows/allreduce.mjs'
 import { MEMORY_CASES, memoryRow, QUICK_MEMORY_CASES } from './rows/memory.mjs'
 import { peakRow } from './rows/peak.mjs'
 import { CASES, QUICK_CASES, stepTimeRow } from './rows/step-time.mjs'
@@ -53,6 +55,10 @@ export const GROUPS = {
     title:
       "Parts of a step in one thread, 128 examples, d = 784, in ms; ratio: TensorFlow.js's tf.grad over ∇ₓf",
     measure: stepTimes,
+  },
+  allreduce: {
+    title: 'Sum over 2 ranks on this machine, float32 in place; ratio: C program over Saddle',
+    measure: options => each(ALLREDUCE_CASES, allreduceRow, printAllreduce, options),
   },
 }
 

@@ -67,3 +67,26 @@ export function printStepTime({ network, width, gradient, peer, ratio, attack, f
   const cells = [gradient, peer, ratio, attack, factors, update, attack + factors + update]
   line([network, width, ...cells.map(cell => cell.toFixed(1))], STEP_TIME)
 }
+
+const ALLREDUCE = [12, 10, 10, 10, 7]
+
+export function printAllreduce({ network, missing, ranks, sizes }) {
+  if (missing !== undefined) return console.log(`  ${network}: ${missing}`)
+  console.log(`  ${network}, ${ranks} ranks`)
+  line(['    bytes', 'time', 'in C', 'GB/s', 'ratio'], ALLREDUCE)
+  for (const { bytes, seconds, peerSeconds, bytesPerSecond, ratio: value } of sizes)
+    line(
+      [
+        `    ${bytes}`,
+        microseconds(seconds),
+        microseconds(peerSeconds),
+        (bytesPerSecond / 1e9).toFixed(3),
+        ratio(value),
+      ],
+      ALLREDUCE,
+    )
+}
+
+function microseconds(seconds) {
+  return seconds < 1e-3 ? `${(1e6 * seconds).toFixed(1)} µs` : time(seconds)
+}

@@ -15,6 +15,7 @@ export {
   regretTerms,
   sumOutputComparisons,
 } from './descent/comparison.js'
+export type { DeviceUpdate, UpdatedMatrix } from './descent/device-update.js'
 export { combineFactors, combineInto, type FactorArrays } from './descent/factors.js'
 export {
   checkRegret,
@@ -119,8 +120,10 @@ export {
   timesMatrix,
   writeMatrix,
 } from './tensors/matrix.js'
+export { type Precision, withPrecision } from './tensors/precision.js'
 export { matricesChanged } from './tensors/resident.js'
 export { scoped } from './tensors/scope.js'
+export { withRoomyStacks } from './tensors/stacks.js'
 export { putRows, takeRows } from './tensors/take.js'
 // theory
 export { type PointPair, pointPair, unitPair } from './theory/angle.js'

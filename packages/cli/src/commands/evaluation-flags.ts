@@ -1,7 +1,7 @@
 import { SaddleError, type SetSpec } from '@saddle/core'
 import type { EvaluationRequest } from '@saddle/distributed'
 import { type Command, Option } from 'commander'
-import { positiveInteger, positiveNumber, wholeNumber } from './arguments.js'
+import { nonNegativeInteger, positiveInteger, positiveNumber } from './arguments.js'
 
 /** What `evaluate` and `gallery` have in common: which model, which examples, which attacks. */
 export interface SubjectFlags {
@@ -59,7 +59,7 @@ export function addSubjectFlags(command: Command): Command {
     .option('--attacks-file <FILE>', 'the same as a YAML list')
     .option('--criterion <NAME>', 'misclassification, targeted:next, targeted:3, loss-above:0.5, …')
     .option('--loss <NAME>', "what is ascended (default: RUN's; cross-entropy or logistic)")
-    .option('--seed <N>', "key of all randomness (default: RUN's, or 0)", wholeNumber)
+    .option('--seed <N>', "key of all randomness (default: RUN's, or 0)", nonNegativeInteger)
     .option('--workers <N>', 'worker threads (default: one a core)', positiveInteger)
     .option('--backend <NAME>', 'what computes: auto, blas, wasm, … (see `saddle devices`)')
     .option('--devices <LIST>', 'one a worker, with commas between: cuda:0,cuda:1')

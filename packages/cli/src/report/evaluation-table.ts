@@ -1,35 +1,30 @@
 import type { EvaluationReport } from '@saddle/distributed'
-import Table from 'cli-table3'
 import { duration, figure, percent, plain } from '../format.js'
-import { PRINTED } from './printed.js'
+import { printedTable } from './printed-table.js'
 
 /** Robust accuracy: a row an attack and one for the worst case, a column a radius; then what it cost. */
 export function evaluationTable({ attacks, radii, worstCase }: EvaluationReport): string {
-  const table = new Table({
-    chars: PRINTED,
-    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
-    colAligns: ['left', ...radii.map(() => 'right' as const), 'right', 'right', 'right'],
-    head: [
-      'robust accuracy\nat radius',
-      ...radii.map(radius => `\n${plain(radius)}`),
-      'mean loss\nat the last',
-      'queries\nan example',
-      'seconds\nof workers',
-    ],
-  })
-  for (const { name, radii: figures, seconds } of attacks) {
+  const rows = attacks.map(({ name, radii: figures, seconds }) => {
     const last = figures.at(-1)!
-    table.push([
+    return [
       name,
       ...figures.map(r => percent(r.robustAccuracy)),
       figure(last.meanLoss),
       last.meanQueries.toFixed(0),
       seconds < 60 ? seconds.toFixed(1) : duration(seconds),
-    ])
-  }
+    ]
+  })
   if (attacks.length > 1)
-    table.push(['worst case', ...worstCase.map(w => percent(w.robustAccuracy)), '', '', ''])
-  return withoutInnerRules(table.toString())
+    rows.push(['worst case', ...worstCase.map(w => percent(w.robustAccuracy)), '', '', ''])
+  const head = [
+    'robust accuracy\nat radius',
+    ...radii.map(radius => `\n${plain(radius)}`),
+    'mean loss\nat the last',
+    'queries\nan example',
+    'seconds\nof workers',
+  ]
+  const aligned = head.map((_, column) => (column === 0 ? 'left' : 'right'))
+  return withoutInnerRules(printedTable(head, aligned, rows))
 }
 
 /** Rules above, below the head and at the end; none between rows. */

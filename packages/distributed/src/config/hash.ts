@@ -5,7 +5,8 @@ import type { Config } from './schema.js'
 
 /**
  * SHA-256 over what decides the weights, as hex: two configurations of one hash train the same bits on the same
- * data. Left out are the name, how many workers there are and how often they may die, when checkpoints are
+ * data. Left out are the name, how many workers there are and how often they may die, what
+ * ranks agree on, when checkpoints are
  * written, the evaluation, and the paths of data files (their contents have a hash of their own). The backend
  * stays in, and of a list of devices the kinds that occur: they decide the last bits.
  */
@@ -14,12 +15,34 @@ export function configHash(config: Config): string {
     ...without(config, ['name', 'checkpoints', 'evaluation']),
     data: { ...config.data, source: withoutFiles(config.data.source) },
     compute: {
-      ...without(config.compute, ['workers', 'retries', 'deadline', 'devices']),
+      ...without(config.compute, [...INDIFFERENT, 'devices', 'sums']),
       backend: computing(config.compute),
+      // Left out where it changes nothing, as in the hashes of older checkpoints, written when ranks were one.
+      ...(config.compute.sums === 'ordered' ? {} : { sums: config.compute.sums }),
+      // Runs from before there was a choice keep their hashes.
+      update: config.compute.update === 'device' ? 'device' : undefined,
+      precision: config.compute.precision === 'float32' ? undefined : config.compute.precision,
     },
   }
   return createHash('sha256').update(canonicalJson(deciding)).digest('hex')
 }
+
+/**
+ * SHA-256 over what the ranks of a job must have alike, beyond what decides the weights: all but the workers, devices
+ * and paths of each machine.
+ */
+export function commonHash(config: Config): string {
+  const common = {
+    ...config,
+    monitor: config.monitor.comparator !== null,
+    data: { ...config.data, source: withoutFiles(config.data.source) },
+    compute: without(config.compute, ['workers', 'devices']),
+  }
+  return createHash('sha256').update(canonicalJson(common)).digest('hex')
+}
+
+/** Settings of `compute` that change no bit. */
+const INDIFFERENT = ['workers', 'retries', 'deadline', 'deal', 'verify', 'grace']
 
 /** The backend, or the kinds of the devices; a list of one kind hashes as its backend does. */
 function computing({ backend, devices }: Config['compute']): string {

@@ -167,6 +167,18 @@ export const configSchema = z
           .describe(
             'what workers share out: examples, or neurons (one hidden layer); auto: what sends fewer numbers; decides the last bits of sums',
           ),
+        update: z
+          .enum(['auto', 'device', 'host'])
+          .default('auto')
+          .describe(
+            'where weights are updated: on the devices (equal GPUs of cuda, which then hold W, D and W₀), or on the host; auto: on devices that can; decides the last bits',
+          ),
+        precision: z
+          .enum(['float32', 'tf32', 'bf16'])
+          .default('float32')
+          .describe(
+            'what products of the attack while training round to (cuda); all else, and all that is reported, is float32',
+          ),
         shard: positiveInt
           .default(128)
           .describe('examples a worker attacks at a time; decides the last bits of sums'),
@@ -185,9 +197,47 @@ export const configSchema = z
           .positive()
           .default(300)
           .describe('seconds without a sign of life after which a process of a device is killed'),
+        deal: z
+          .enum(['even', 'measured'])
+          .default('even')
+          .describe(
+            'shards a rank gets: even, by its workers; measured, by the speed found in the first steps',
+          ),
+        sums: z
+          .enum(['ordered', 'fewest'])
+          .default('ordered')
+          .describe(
+            'dense gradients of several ranks: ordered, added in example order, so that bits do not depend on the ranks; fewest, by an all-reduce where that sends fewer bytes',
+          ),
+        verify: positiveInt
+          .default(25)
+          .describe(
+            'steps between comparisons of the ranks’ weights; they are compared at every checkpoint too',
+          ),
+        grace: z
+          .number()
+          .positive()
+          .default(25)
+          .describe(
+            'seconds that a rank which was asked to stop waits for others that do not answer, before the job is ended without a checkpoint',
+          ),
       })
       .prefault({})
-      .describe('what computes; workers, retries and deadline change no bit of the result'),
+      .describe(
+        'what computes; workers, retries, deadline, deal, verify and grace change no bit of the result',
+      ),
+  })
+  .describe('A Saddle run')
+
+/** What a file may hold beyond one run: `sweep`, which stands for many. */
+export const fileSchema = configSchema
+  .extend({
+    sweep: z
+      .record(z.string(), z.array(z.unknown()).min(1))
+      .exactOptional()
+      .describe(
+        'settings to lists of values, such as {network.width: [64, 128], seed: [0, 1]}: one run for every combination; see docs/cluster.md',
+      ),
   })
   .describe('A Saddle run')
 

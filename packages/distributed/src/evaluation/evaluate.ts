@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SaddleError } from '@saddle/core'
+import { alone } from '../ranks/ranks.js'
 import { diskError, writeJsonAtomic } from '../run/files.js'
 import { withRunFolder } from '../run/lock.js'
 import { closeLogger, createLogger } from '../run/logger.js'
@@ -72,7 +73,7 @@ export async function carryOutEvaluation<T>(
 ): Promise<T> {
   const { dir, identity, job } = resolved
   await makeFolder(dir)
-  return withRunFolder(dir, async () => {
+  const work = async () => {
     const store = await openStore(dir, identity)
     const logger = createLogger(dir)
     try {
@@ -90,7 +91,8 @@ export async function carryOutEvaluation<T>(
     } finally {
       await closeLogger(logger)
     }
-  })
+  }
+  return withRunFolder(dir, work, alone())
 }
 
 function startOf({ dir, subject, examples, job, chosen, identity }: Resolved, store: Store) {

@@ -4,6 +4,7 @@ import type {
   NetworkSpec,
   OutputComparison,
   Parameters,
+  Precision,
   ProposalSums,
   SetSpec,
 } from '@saddle/core'
@@ -46,6 +47,8 @@ export interface WorkerSetup extends PoolSetup {
   readonly comparator: Parameters | null
   readonly loss: string
   readonly set: SetSpec
+  /** What products of the search for x'_i round to. */
+  readonly precision: Precision
   readonly train: Dataset
   readonly test: Dataset | null
   readonly workspace: Workspace
@@ -121,6 +124,20 @@ export interface ProposeTask {
   readonly shards: readonly WindowShard[] | null
 }
 
+/** The first phase of an update that devices make: of one whole matrix, by whichever device is free. */
+export interface ProposeOnDeviceTask {
+  readonly kind: 'propose-on-device'
+  readonly matrix: number
+  readonly stepSize: number
+  readonly window: readonly WindowShard[]
+}
+
+/** Copy D of a matrix that devices update into the host's `weights`, from where `settle` takes it. */
+export interface FetchTask {
+  readonly kind: 'fetch'
+  readonly matrix: number
+}
+
 export interface SettleTask {
   readonly kind: 'settle'
   readonly matrix: number
@@ -141,6 +158,8 @@ export type TrainingTask =
   | EvaluateTask
   | CombineTask
   | ProposeTask
+  | ProposeOnDeviceTask
+  | FetchTask
   | SettleTask
 export type Task = TrainingTask | CleanTask | SearchTask
 /** What a pool is for: a training, or the evaluation of a model. */
@@ -169,6 +188,8 @@ export interface Replies {
   readonly evaluate: EvaluateReply
   readonly combine: null
   readonly propose: ProposalSums
+  readonly 'propose-on-device': ProposalSums
+  readonly fetch: null
   readonly settle: null
   readonly clean: CleanReply
   readonly search: SearchReply

@@ -180,6 +180,9 @@ export function describe(task: Task): string {
       return `examples ${task.start}–${task.stop} without an attack`
     case 'search':
       return `examples ${task.start}–${task.stop} under attack ${task.attack + 1}`
+    case 'propose-on-device':
+    case 'fetch':
+      return `matrix ${task.matrix} on a device`
     default:
       return `rows ${task.start}–${task.stop} of matrix ${task.matrix}`
   }

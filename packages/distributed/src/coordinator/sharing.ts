@@ -1,0 +1,57 @@
+import type { Config } from '../config/schema.js'
+import { Dealing } from '../ranks/dealing.js'
+import type { Ranks } from '../ranks/ranks.js'
+import { type Travel, travelsOf } from '../ranks/travel.js'
+import { createWorkspace, formsOf, type Workspace } from '../replica/workspace.js'
+import { chooseSplit, type Split } from '../team/split.js'
+import { createTeam } from '../team/team.js'
+import type { Sharing } from './gradient.js'
+import type { Prepared } from './prepare.js'
+
+/** Who shares in the work of a run, and the buffers through which they do. */
+export interface Arrangement {
+  readonly split: Split
+  readonly sharing: Sharing
+  readonly workspace: Workspace
+  /** How gradients get from rank to rank; none on one rank. */
+  readonly travels: readonly Travel[]
+}
+
+/**
+ * Decides what workers and ranks share out, and allocates the buffers.
+ *
+ * @param workers of each rank
+ */
+export function arrange(
+  config: Config,
+  { parameters, network, data, comparator }: Prepared,
+  ranks: Ranks,
+  workers: readonly number[],
+): Arrangement {
+  const { count } = data.train
+  const { shard, window: windowBytes, split: asked, sums, deal } = config.compute
+  const batch = config.descent.batch === 'full' ? count : Math.min(config.descent.batch, count)
+  const forms = formsOf(parameters, batch)
+  const choice = { asked, attack: config.attack, batch, shard }
+  const split = chooseSplit(network.spec, forms, choice)
+  const { inputs, outputs } = network.spec
+  const asTeam = split.by === 'neurons'
+  const team = asTeam
+    ? createTeam(parameters, { examples: Math.min(shard, batch), inputs, outputs })
+    : null
+  const dealt = ranks.size > 1 && !asTeam
+  const travels = dealt
+    ? travelsOf(forms, { ranks: ranks.size, shards: Math.ceil(batch / shard), sums })
+    : []
+  const compared = comparator !== null
+  const dealing = dealt ? new Dealing({ ranks, workers, deal, travels, compared }) : null
+  const workspace = createWorkspace(parameters, {
+    examples: count,
+    batch,
+    shard,
+    windowBytes,
+    inFlight: dealing?.staging ?? (asTeam ? Number(batch > shard) : workers[ranks.rank]! + 1),
+    onDevice: config.compute.update === 'device' && !asTeam,
+  })
+  return { split, sharing: { team, dealing }, workspace, travels }
+}
