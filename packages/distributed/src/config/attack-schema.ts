@@ -110,6 +110,14 @@ const singleAttack = z.discriminatedUnion('kind', single)
 export const attackSchema = z.discriminatedUnion('kind', [
   ...single,
   z.strictObject({
+    kind: z.literal('autoattack'),
+    version: z
+      .enum(['standard', 'plus', 'rand'])
+      .default('standard')
+      .describe('rand is for random models; l2 and linf balls, with the box or without'),
+    fosc,
+  }),
+  z.strictObject({
     kind: z.literal('worst-case'),
     attacks: z
       .array(singleAttack)
