@@ -34,16 +34,21 @@ export interface Row {
   readonly access: 'gradients' | 'scores' | 'decisions'
 }
 
+const L1: readonly Kind[] = ['l1', 'box-l1']
 const L2: readonly Kind[] = ['l2', 'box-l2']
 const LINF: readonly Kind[] = ['linf', 'box-linf']
-const NO_CHART: readonly Kind[] = [...L2, ...LINF, 'cap', 'box-sphere']
+const NO_CHART: readonly Kind[] = [...L1, ...L2, ...LINF, 'cap', 'box-sphere']
 const limited = { queries: 400, samples: 4, leastStep: 1e-3, stepSize: 0.05, draws: 40, blends: 10 }
 
 export const searches: Readonly<Record<string, Row>> = {
-  fab: { attack: fab({ steps: 6, restarts: 2 }), sets: [...L2, ...LINF], access: 'gradients' },
+  fab: {
+    attack: fab({ steps: 6, restarts: 2 }),
+    sets: [...L1, ...L2, ...LINF],
+    access: 'gradients',
+  },
   'fab, targeted': {
     attack: fab({ steps: 6, targetClasses: 2 }),
-    sets: [...L2, ...LINF],
+    sets: [...L1, ...L2, ...LINF],
     access: 'gradients',
   },
   'fab, until inside': {
@@ -71,7 +76,7 @@ export const searches: Readonly<Record<string, Row>> = {
   },
   square: {
     attack: square({ queries: 20, restarts: 2 }),
-    sets: [...L2, ...LINF],
+    sets: [...L1, ...L2, ...LINF],
     access: 'scores',
   },
   'square on cross-entropy': {
