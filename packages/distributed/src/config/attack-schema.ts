@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { searchAttacks } from './search-schema.js'
 
 /** Attacks as a configuration names them: what `AttackSpec` of @saddle/attacks holds, with defaults and words. */
 
@@ -102,6 +103,7 @@ const single = [
       .describe('what is ascended towards each of them'),
     ...apgd,
   }),
+  ...searchAttacks,
 ] as const
 
 const singleAttack = z.discriminatedUnion('kind', single)
@@ -109,6 +111,27 @@ const singleAttack = z.discriminatedUnion('kind', single)
 /** Every kind of attack; an ensemble holds attacks that are none themselves. */
 export const attackSchema = z.discriminatedUnion('kind', [
   ...single,
+  z.strictObject({
+    kind: z.literal('bisection'),
+    attack: singleAttack.describe('an attack at a fixed radius'),
+    steps: positiveInt
+      .default(10)
+      .describe('halvings of the interval that the smallest radius is in'),
+    doublings: z
+      .int()
+      .nonnegative()
+      .default(4)
+      .describe('doublings of the radius, at most, until the attack succeeds'),
+    fosc,
+  }),
+  z.strictObject({
+    kind: z.literal('autoattack'),
+    version: z
+      .enum(['standard', 'plus', 'rand'])
+      .default('standard')
+      .describe('rand is for random models; l2 and linf balls, with the box or without'),
+    fosc,
+  }),
   z.strictObject({
     kind: z.literal('worst-case'),
     attacks: z
