@@ -14,6 +14,8 @@ import { median } from '../measure.mjs'
  */
 export const RANK_CASES = { bytes: bytesRow, steps: stepsRow, crossing: crossingRow }
 
+const MPIRUN = 'mpirun.openmpi'
+const UNSHARE = 'unshare'
 const OPTIONS = ['--allow-run-as-root', '--oversubscribe', '--bind-to', 'none']
 const TCP = ['--mca', 'btl', 'tcp,self', '--mca', 'btl_tcp_if_include', 'lo', '--mca', 'pml', 'ob1']
 
@@ -43,11 +45,10 @@ async function onRanks(count, jobs, isolated = false) {
   try {
     const args = [...OPTIONS, ...TCP, '-n', `${count}`, process.execPath, program]
     const rest = [folder.path, JSON.stringify(jobs.map(config => ({ config, workers: 1 })))]
-    const script =
-      'ip link set lo up; "$@"; code=$?; grep lo: /proc/net/dev >&2; exit $code'
+    const script = 'ip link set lo up; "$@"; code=$?; grep lo: /proc/net/dev >&2; exit $code'
     const [command, all] = isolated
-      ? ['unshare', ['--net', 'sh', '-c', script, 'sh', 'mpirun.openmpi', ...args, ...rest]]
-      : ['mpirun.openmpi', [...args, ...rest]]
+      ? [UNSHARE, ['--net', 'sh', '-c', script, 'sh', MPIRUN, ...args, ...rest]]
+      : [MPIRUN, [...args, ...rest]]
     const { stdout, stderr } = await promisify(execFile)(command, all, { maxBuffer: 1 << 26 })
     const counted = /lo:\s*(\d+)/.exec(stderr)
     return { found: JSON.parse(stdout), overLo: counted === null ? null : Number(counted[1]) }
@@ -57,16 +58,14 @@ async function onRanks(count, jobs, isolated = false) {
 }
 
 function missing() {
-  if (spawnSync('mpirun.openmpi', ['--version']).status !== 0)
-    return 'mpirun.openmpi is not installed'
-  return null
+  return spawnSync(MPIRUN, ['--version']).status === 0 ? null : `${MPIRUN} is not installed`
 }
 
 /** Bytes that all ranks send a step: by the formula, by our count, and by the kernel's. */
 async function bytesRow(_, { backend, quick }) {
   const reason =
     missing() ??
-    (spawnSync('unshare', ['--net', 'true']).status === 0
+    (spawnSync(UNSHARE, ['--net', 'true']).status === 0
       ? null
       : 'no right to make a network namespace')
   if (reason !== null) return { network: 'bytes', missing: reason }
@@ -158,7 +157,11 @@ async function crossingRow(_, { backend, quick, rounds }) {
       ...Object.fromEntries(
         Object.entries(both).map(([form, runs]) => [
           form,
-          { bytes: runs[0].bytes, wait: median(runs.map(r => r.wait)), waits: runs.map(r => r.wait) },
+          {
+            bytes: runs[0].bytes,
+            wait: median(runs.map(r => r.wait)),
+            waits: runs.map(r => r.wait),
+          },
         ]),
       ),
     })),
