@@ -217,17 +217,30 @@ t.test('a job that is cancelled saves first, and does not come back', { skip }, 
 })
 
 const openMpi = spawnSync('mpirun.openmpi', ['--version']).status === 0
-const skipRanks = openMpi ? skip : (missing ?? 'Open MPI is not installed (apt install openmpi-bin)')
+const skipRanks = openMpi
+  ? skip
+  : (missing ?? 'Open MPI is not installed (apt install openmpi-bin)')
 
 t.test('two nodes save, and one node goes on to the same weights', { skip: skipRanks }, async t => {
   const first = await submit('run.yaml', 'wide', '--nodes', '2')
   await untilStep('wide', 2)
   // To all ranks of the step, as a preemption's signal.
   t.equal(tool('scancel', '--signal=USR1', first).status, 0)
-  await until(() => summaryOf('wide') !== null, PATIENCE, () => outputOf('wide'))
+  await until(
+    () => summaryOf('wide') !== null,
+    PATIENCE,
+    () => outputOf('wide'),
+  )
   t.match(summaryOf('wide'), { status: 'stopped', ranks: 2 })
-  const active = async () => JSON.parse((await saddle('jobs', '--json')).stdout).some((job: { id: string; active: boolean }) => job.id === first && job.active)
-  await until(async () => !(await active()), PATIENCE, () => tool('squeue').stdout)
+  const active = async () =>
+    JSON.parse((await saddle('jobs', '--json')).stdout).some(
+      (job: { id: string; active: boolean }) => job.id === first && job.active,
+    )
+  await until(
+    async () => !(await active()),
+    PATIENCE,
+    () => tool('squeue').stdout,
+  )
   t.notMatch(outputOf('wide'), /waiting for another turn/, 'it was not asked to come back')
   await submit('run.yaml', 'wide', '--nodes', '1')
   const [expected] = await Promise.all([undisturbed('run.yaml', 0, 'wide'), untilDone('wide')])
@@ -239,7 +252,14 @@ t.test('two nodes save, and one node goes on to the same weights', { skip: skipR
 })
 
 t.test('ranks that nothing joins up are refused', { skip: skipRanks }, async t => {
-  const command = [process.execPath, bin, 'train', join(dir, 'run.yaml'), '--out', join(dir, 'split')]
+  const command = [
+    process.execPath,
+    bin,
+    'train',
+    join(dir, 'run.yaml'),
+    '--out',
+    join(dir, 'split'),
+  ]
   const { status, stderr } = tool('srun', '--mpi=none', '-N2', '-n2', ...command)
   t.not(status, 0)
   t.match(stderr, /srun started 2 processes, but nothing that joins them up: use srun --mpi=pmix/)
