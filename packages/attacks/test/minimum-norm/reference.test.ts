@@ -127,7 +127,9 @@ t.test('C&W linf: no library has it in reach, but FAB knows the distances', asyn
 for (const radius of [0.08, 0.12])
   t.test(`Square at ${radius}: the success of the reference, up to an example or two`, async t => {
     const theirs = summary(reference.distances[`square-linf-${radius}`]!)
-    const ours = summary(distancesOf(square({ queries: 1000, schedule: 'rescaled' }), 'box-linf', radius))
+    const ours = summary(
+      distancesOf(square({ queries: 1000, schedule: 'rescaled' }), 'box-linf', radius),
+    )
     t.comment(`ours ${ours.success}, theirs ${theirs.success}`)
     t.ok(Math.abs(ours.success - theirs.success) <= 2 / n + 1e-9)
   })
