@@ -42,7 +42,8 @@ function takeLock(dir: string, file: string): string {
       { dir, ...holder },
     )
   rmSync(file, { force: true })
-  const text = JSON.stringify({ pid: process.pid, host: hostname(), since: Date.now() })
+  const { pid } = process
+  const text = JSON.stringify({ pid, host: hostname(), started: startOf(pid), since: Date.now() })
   try {
     writeFileSync(file, text, { flag: 'wx' })
   } catch (error) {
@@ -80,6 +81,8 @@ function holds(file: string, text: string): boolean {
 interface Holder {
   readonly pid: number
   readonly host: string
+  /** When it started; absent in older locks, and null where the system doesn't tell. */
+  readonly started?: string | null
 }
 
 /** Null if there is no lock, or one that was never finished. */
@@ -91,13 +94,26 @@ function holderOf(file: string): Holder | null {
   }
 }
 
-function mayBeAlive({ pid, host }: Holder): boolean {
+function mayBeAlive({ pid, host, started }: Holder): boolean {
   if (host !== hostname()) return true
+  // The numbers of processes come again, in containers often the same ones at every start.
+  if (typeof started === 'string' && startOf(pid) !== started) return false
   if (pid === process.pid) return true
   try {
     process.kill(pid, 0)
     return true
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+/** When a process started, in ticks since the machine did, which tells it from others of its number; null if unknown. */
+function startOf(pid: number): string | null {
+  try {
+    // After the name, which is in brackets and may hold anything, the 20th field.
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null
+  } catch {
+    return null
   }
 }
