@@ -41,14 +41,14 @@ export async function takeSteps(
     const { step } = history
     const due = step % checkpoints.every === 0 || step === descent.steps
     if (due || step % compute.verify === 0)
-      await requireEqualWeights(ranks, prepared.parameters, step)
+      await requireEqualWeights(ranks, prepared.parameters, step, prepared.share)
     if (due) {
       await save(session, metrics)
       saved = step
     }
   }
   if (session.stopped && (saved < history.step || prepared.checkpoint === null)) {
-    await requireEqualWeights(ranks, prepared.parameters, history.step)
+    await requireEqualWeights(ranks, prepared.parameters, history.step, prepared.share)
     await save(session, metrics)
   }
 }
@@ -102,7 +102,7 @@ async function save(session: Session, metrics: MetricsLog | null): Promise<void>
         saddle: version,
         node: process.version,
       },
-      tensorsOf(parameters),
+      tensorsOf(parameters, prepared.share !== null && ranks.size > 1),
       config.checkpoints.keep,
       ranks,
     )

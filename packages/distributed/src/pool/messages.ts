@@ -90,6 +90,13 @@ export interface EvaluateTask {
   readonly stop: number
 }
 
+/** The same figures, found together with the other members of a team, each with neurons of its own. */
+export interface TeamEvaluateTask extends Omit<EvaluateTask, 'kind'> {
+  readonly kind: 'team-evaluate'
+  readonly member: number
+  readonly members: number
+}
+
 /** Sum the window's factors into rows start..stop of the staging buffer. */
 export interface CombineTask {
   readonly kind: 'combine'
@@ -124,7 +131,22 @@ export interface WindowShard {
   readonly count: number
 }
 
-export type Task = AttackTask | TeamTask | EvaluateTask | CombineTask | ProposeTask | SettleTask
+export type Task =
+  | AttackTask
+  | TeamTask
+  | EvaluateTask
+  | TeamEvaluateTask
+  | CombineTask
+  | ProposeTask
+  | SettleTask
+
+/** Tasks that all workers do together. */
+export type TogetherTask = TeamTask | TeamEvaluateTask
+
+/** What all of them do; the pool says who is which member. */
+export type TeamOrder =
+  | Omit<TeamTask, 'member' | 'members'>
+  | Omit<TeamEvaluateTask, 'member' | 'members'>
 
 /** Per example, in the order of the task's examples. */
 export interface AttackReply {
@@ -147,6 +169,8 @@ export interface Replies {
   /** The same from every member. */
   readonly team: AttackReply
   readonly evaluate: EvaluateReply
+  /** The same from every member. */
+  readonly 'team-evaluate': EvaluateReply
   readonly combine: null
   readonly propose: ProposalSums
   readonly settle: null
@@ -165,6 +189,11 @@ export interface LaneProcess {
   readonly pid: number
   /** The CUDA_VISIBLE_DEVICES that it got. */
   readonly visible: string | null
+}
+
+/** Says that the members of a team wait for other ranks; how long their sum is, is in the team's words. */
+export interface ArrivedMessage {
+  readonly saddleArrived: true
 }
 
 /** How a worker hands its end of the Comlink channel to the coordinator. */

@@ -1,4 +1,5 @@
-import { blockRows, journalLength, type Parameters } from '@saddle/core'
+import { blockRows, journalLength, type Parameters, rowBlocks } from '@saddle/core'
+import { type Range, shardsOf } from './shards.js'
 
 /**
  * Where gradients travel: shared buffers between the workers that make them and those that apply them.
@@ -11,8 +12,11 @@ import { blockRows, journalLength, type Parameters } from '@saddle/core'
  */
 export interface GradientBuffers {
   readonly name: string
+  /** Rows that this rank holds. */
   readonly rows: number
   readonly cols: number
+  /** Rows that blocks don't cross: those of a slice of neurons, or all. */
+  readonly unit: number
   readonly form: 'factors' | 'dense'
   readonly factorBytes: number
   readonly denseBytes: number
@@ -48,6 +52,8 @@ export interface WorkspaceOptions {
    * that a team of workers sums from or to.
    */
   readonly inFlight: number
+  /** Where neurons are split: rows of the whole matrices, and of their slices. */
+  readonly neurons?: { readonly rows: number; readonly slice: number }
 }
 
 /** How the gradient of a matrix travels, with the bytes that decide. */
@@ -57,8 +63,8 @@ export type GradientForm = Pick<
 >
 
 /** The form with fewer bytes for each trained matrix, over a batch of so many examples. */
-export function formsOf({ trained }: Parameters, batch: number): GradientForm[] {
-  return trained.map(({ name, weights: { rows, cols } }) => formOf({ name, rows, cols }, batch))
+export function formsOf(trained: readonly TravellingMatrix[], batch: number): GradientForm[] {
+  return trained.map(matrix => formOf(matrix, batch))
 }
 
 function formOf({ name, rows, cols }: TravellingMatrix, batch: number): GradientForm {
@@ -79,7 +85,7 @@ interface TravellingMatrix {
 interface WorkspacePlan extends Pick<Workspace, 'windowExamples' | 'chunk'> {
   readonly order: number
   readonly matrices: readonly (TravellingMatrix &
-    Pick<GradientBuffers, 'form' | 'factorBytes' | 'denseBytes'> & {
+    Pick<GradientBuffers, 'unit' | 'form' | 'factorBytes' | 'denseBytes'> & {
       /** 0: there is none. */
       readonly signals: number
       readonly inputs: number
@@ -89,10 +95,16 @@ interface WorkspacePlan extends Pick<Workspace, 'windowExamples' | 'chunk'> {
     })[]
 }
 
-/** Decides how gradients travel; allocates nothing. */
+/**
+ * Decides how gradients travel; allocates nothing. The shape of the whole matrices decides, so that sums are the same
+ * for any number of ranks; lengths are those of the rows held.
+ *
+ * @param held rows that this rank holds of each matrix; default: all
+ */
 export function planWorkspace(
   trained: readonly TravellingMatrix[],
   options: WorkspaceOptions,
+  held: readonly number[] = trained.map(({ rows }) => rows),
 ): WorkspacePlan {
   const { examples, batch, shard, windowBytes, inFlight } = options
   const forms = trained.map(matrix => formOf(matrix, batch))
@@ -106,16 +118,20 @@ export function planWorkspace(
     windowExamples,
     // Half the window's bytes: at the default, shards of 128 examples are cut beyond a width of 2·10⁵.
     chunk: Math.max(1, Math.floor(windowBytes / 8 / Math.max(...forms.map(f => f.rows)))),
-    matrices: forms.map(f => {
+    matrices: forms.map((f, index) => {
       const factors = f.form === 'factors'
-      const length = f.rows * f.cols
+      const rows = held[index]!
+      const length = rows * f.cols
+      const unit = options.neurons?.slice ?? rows
       return {
         ...f,
-        signals: factors ? windowExamples * f.rows : 0,
+        rows,
+        unit,
+        signals: factors ? windowExamples * rows : 0,
         inputs: factors ? windowExamples * f.cols : 0,
         staging: { count: factors ? (oneWindow ? 0 : 1) : inFlight, length },
         sum: factors && oneWindow ? 0 : length,
-        journal: journalSize(f.rows, f.cols),
+        journal: journalSize({ rows, cols: f.cols, unit }),
       }
     }),
   }
@@ -125,10 +141,11 @@ export function planWorkspace(
 export function createWorkspace(parameters: Parameters, options: WorkspaceOptions): Workspace {
   const shapes = parameters.trained.map(({ name, weights: { rows, cols } }) => ({
     name,
-    rows,
+    rows: options.neurons?.rows ?? rows,
     cols,
   }))
-  const { order, matrices, ...plan } = planWorkspace(shapes, options)
+  const held = parameters.trained.map(({ weights }) => weights.rows)
+  const { order, matrices, ...plan } = planWorkspace(shapes, options, held)
   return {
     ...plan,
     order: new Int32Array(new SharedArrayBuffer(4 * order)),
@@ -143,20 +160,41 @@ export function createWorkspace(parameters: Parameters, options: WorkspaceOption
   }
 }
 
-/** The journal of rows start..stop, one of the blocks of `rowBlocks`. */
+/** What the rows of a matrix are cut into, for the update and for sums over windows: a unit is cut like a matrix. */
+type CutRows = Pick<GradientBuffers, 'rows' | 'cols' | 'unit'>
+
+/** The blocks of a matrix's rows, in order: those of `rowBlocks`, unit by unit. */
+export function blocksOf({ rows, cols, unit }: CutRows): Range[] {
+  return shardsOf(rows, unit).flatMap(({ start, stop }) =>
+    rowBlocks(stop - start, cols).map(block => ({
+      start: start + block.start,
+      stop: start + block.stop,
+    })),
+  )
+}
+
+/** The journal of rows start..stop, one of the blocks of `blocksOf`. */
 export function journalOf(
-  { rows, cols, journal }: GradientBuffers,
+  matrix: GradientBuffers,
   start: number,
   stop: number,
 ): Int32Array<SharedArrayBuffer> {
-  const height = blockRows(rows, cols)
-  const first = (start / height) * journalLength(height, cols)
+  const { cols, unit, journal } = matrix
+  const { height, aUnit, aBlock } = journalsOf(matrix)
+  const first = (Math.floor(start / unit) * aUnit + (start % unit) / height) * aBlock
   return journal.subarray(first, first + journalLength(stop - start, cols))
 }
 
-function journalSize(rows: number, cols: number): number {
-  const height = blockRows(rows, cols)
-  return Math.ceil(rows / height) * journalLength(height, cols)
+function journalSize(matrix: CutRows): number {
+  const { aUnit, aBlock } = journalsOf(matrix)
+  return Math.ceil(matrix.rows / matrix.unit) * aUnit * aBlock
+}
+
+/** Rows of a block, blocks of a unit, and entries that a block has room for. */
+function journalsOf({ rows, cols, unit }: CutRows) {
+  const largest = Math.min(unit, rows)
+  const height = blockRows(largest, cols)
+  return { height, aUnit: Math.ceil(largest / height), aBlock: journalLength(height, cols) }
 }
 
 /** As many whole shards as fit the bytes, at least one, at most the batch. */
