@@ -1,5 +1,7 @@
 import type { Loss, PerturbationSet } from '@saddle/core'
 import type * as tf from '@tensorflow/tfjs-core'
+import type { Criterion } from './criteria/criterion.js'
+import type { AttackSpec } from './from-spec.js'
 
 /** What can be attacked: a function of tensors with its input gradient. x: [n, d] as the model sees it. */
 export interface Attackable {
@@ -15,6 +17,8 @@ export interface Attackable {
    * always on the same n examples; what is reported comes from the passes above. Its memory holds no tensors.
    */
   follow?(): Attackable['inputGradient']
+  /** Queries that one pass counts for: more than 1 where it averages several passes of another model. Default 1. */
+  readonly queriesPerPass?: number
 }
 
 /** The randomness of an attack: keyed by example, so that a batch of N equals N batches of one. */
@@ -28,8 +32,10 @@ export interface AttackKey {
 
 export interface AttackOptions {
   readonly set: PerturbationSet
-  /** The loss that is ascended and reported. */
+  /** The loss of the model: what is reported, and what is ascended unless an attack names a loss of its own. */
   readonly loss: Loss
+  /** What counts as success, and which way to search. Default: `misclassification`. */
+  readonly criterion?: Criterion
   readonly key: AttackKey
   /** Checked between gradient steps; an AbortSignal, or a flag in shared memory. */
   readonly signal?: { readonly aborted: boolean }
@@ -41,9 +47,10 @@ export interface AttackOptions {
 export interface AttackPoint {
   /** The admissible point, in B(x): chart coordinates [n, d]. */
   readonly point: tf.Tensor2D
-  /** Gradient steps an example and forward passes an example that it took. */
-  readonly gradientSteps: number
-  readonly queries: number
+  /** [n]: gradient steps that each example took. */
+  readonly gradientSteps: Int32Array
+  /** [n]: passes that each example took, those of its gradient steps included. */
+  readonly queries: Int32Array
 }
 
 /**
@@ -55,19 +62,33 @@ export interface AttackResult extends AttackPoint {
   readonly raw: tf.Tensor2D
   /** Outputs of a fresh forward pass at `point`, [n, outputs]. */
   readonly outputs: tf.Tensor2D
-  /** [n] bool: misclassified at `point`; ties count as errors. */
+  /** [n] bool: does `point` meet the criterion; misclassified by default, where ties count as errors. */
   readonly success: tf.Tensor1D
   /** [n]: distance from x in the set's norm. */
   readonly distance: tf.Tensor1D
   /** [n]: ℓ(f(point), y). */
   readonly loss: tf.Tensor1D
-  /** [n]: FOSC, max over B(x) of ⟨x' − point, ∇ℓ(point)⟩ ≥ 0; null unless `fosc` was asked for. */
+  /**
+   * [n]: FOSC, max over B(x) of ⟨x' − point, ∇J(point)⟩ ≥ 0, where J is ℓ(f, y), or −ℓ(f, target) if the criterion has
+   * targets; null unless `fosc` was asked for.
+   */
   readonly fosc: tf.Tensor1D | null
+  /** [n]: of an ensemble, the place in its list of the attack that `point` is from; else null. */
+  readonly from: Int32Array | null
 }
 
-/** A perturbation function A(W, x) of Definition 3.2: a value that holds hyperparameters and searches B(x). */
+/**
+ * A perturbation function A(W, x) of Definition 3.2: a value that holds hyperparameters and searches B(x).
+ *
+ * `fixed-radius` attacks look for a point of large loss in B(x), and look again at another radius. `minimum-norm`
+ * attacks look for the closest adversarial point, wherever it is: `raw`, which no radius changes; `point` is its
+ * projection onto B(x). The radius they are given is for what scales with it, such as a random start.
+ */
 export interface Attack {
   readonly spec: AttackSpec
+  readonly aim: 'fixed-radius' | 'minimum-norm'
+  /** Passes an example that a search takes at most, give or take those that only compare the last iterates. */
+  readonly passes: number
   /**
    * The point alone, which is what a training step needs: its own passes follow. x: [n, d] centres in chart
    * coordinates; y: [n] labels. Neither is changed.
@@ -76,24 +97,3 @@ export interface Attack {
   /** The same search, and what a fresh pass finds at the same bits of `point`. */
   run(model: Attackable, x: tf.Tensor2D, y: tf.Tensor1D, options: AttackOptions): AttackResult
 }
-
-/** Plain JSON, as in a configuration. */
-export type AttackSpec =
-  | { readonly kind: 'identity'; readonly fosc?: boolean | undefined }
-  | { readonly kind: 'uniform'; readonly draws: number; readonly fosc?: boolean | undefined }
-  /** One step of full radius: the maximiser of the linearised loss. */
-  | { readonly kind: 'fgsm'; readonly fosc?: boolean | undefined }
-  | {
-      readonly kind: 'pgd'
-      readonly steps: number
-      /** In units of the radius: η = stepSize · δ. */
-      readonly stepSize: number
-      readonly restarts: number
-      /** Where a search starts: at x, or at a random point; `clean-first` takes x first and random points on restarts. */
-      readonly start: 'clean' | 'uniform' | 'border' | 'clean-first'
-      /** `loss` ascends ℓ; `two-sided` ascends +f and −f and keeps the larger loss (scalar outputs). */
-      readonly objective: 'loss' | 'two-sided'
-      /** Keep the iterate with the largest loss (true), or the last one. */
-      readonly keepBest: boolean
-      readonly fosc?: boolean | undefined
-    }

@@ -2,10 +2,18 @@ import {
   type Attack,
   type Attackable,
   type AttackResult,
+  apgd,
+  apgdTargeted,
+  bim,
   fgsm,
+  frankWolfe,
   identity,
+  mim,
   pgd,
+  randomFgsm,
+  restarted,
   uniform,
+  worstCase,
 } from '@saddle/attacks'
 import { scoped } from '@saddle/core'
 import * as tf from '@tensorflow/tfjs-core'
@@ -22,6 +30,21 @@ export const attacks: readonly [string, Attack][] = [
   ['pgd, last iterate', pgd({ steps: 3, keepBest: false, start: 'clean' })],
   ['pgd, clean first', pgd({ steps: 3, restarts: 2, start: 'clean-first' })],
   ['pgd, two-sided', pgd({ steps: 3, objective: 'two-sided', restarts: 2 })],
+  ['pgd until success', pgd({ steps: 4, restarts: 2, until: 'success' })],
+  [
+    'pgd until success, two-sided',
+    pgd({ steps: 3, objective: 'two-sided', until: 'success', loss: 'margin' }),
+  ],
+  ['fgsm on the margin', fgsm({ loss: 'margin' })],
+  ['r-fgsm', randomFgsm()],
+  ['bim', bim({ steps: 4 })],
+  ['mim', mim({ steps: 4 })],
+  ['frank-wolfe', frankWolfe({ steps: 4 })],
+  ['apgd', apgd({ steps: 8 })],
+  ['apgd to the end', apgd({ steps: 8, restarts: 2, until: 'end', loss: 'dlr' })],
+  ['apgd, targeted', apgdTargeted({ steps: 6 })],
+  ['worst case', worstCase([identity(), fgsm(), pgd({ steps: 3, until: 'success' })])],
+  ['restarted', restarted(uniform(), 3)],
 ]
 
 export interface Read {

@@ -16,6 +16,11 @@ export function figure(value: number): string {
   return value.toFixed(Math.max(0, Math.min(4, 3 - Math.floor(Math.log10(size)))))
 }
 
+/** A number that somebody chose, with at most four digits: 0.05, 0.03137, 12. */
+export function plain(value: number): string {
+  return String(Number(value.toPrecision(4)))
+}
+
 /** Seconds as `0:07`, `12:40` or `3:05:00`. */
 export function duration(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds))
@@ -32,17 +37,17 @@ export function bytes(count: number): string {
   return `${unit === 0 ? count : (count / 1024 ** unit).toFixed(1)} ${units[unit]}`
 }
 
-/** An attack's short name: `identity`, `fgsm`, `uniform-8`, `pgd-20`, `pgd-20x3` with three restarts. */
+/**
+ * An attack's short name: its kind, a loss of its own, its steps or draws, its restarts: `identity`, `uniform-8`,
+ * `pgd-20`, `pgd-20x3`, `apgd-dlr-100`; of an ensemble the names joined, `fgsm+pgd-20`.
+ */
 export function attackName(attack: Config['attack']): string {
-  switch (attack.kind) {
-    case 'identity':
-    case 'fgsm':
-      return attack.kind
-    case 'uniform':
-      return `uniform-${attack.draws}`
-    case 'pgd':
-      return `pgd-${attack.steps}${attack.restarts > 1 ? `x${attack.restarts}` : ''}`
-  }
+  if (attack.kind === 'worst-case') return attack.attacks.map(attackName).join('+')
+  const loss = 'loss' in attack && attack.loss !== 'model' ? attack.loss : undefined
+  const count = 'steps' in attack ? attack.steps : 'draws' in attack ? attack.draws : undefined
+  const restarts = 'restarts' in attack && attack.restarts > 1 ? `x${attack.restarts}` : ''
+  const parts = [attack.kind, loss?.replace('cross-entropy', 'ce'), count]
+  return `${parts.filter(part => part !== undefined).join('-')}${restarts}`
 }
 
 /** What the accuracy is called that a training under the attack of this name reports. */

@@ -1,7 +1,7 @@
 import { rowsAbove } from '@saddle/core'
 import * as tf from '@tensorflow/tfjs-core'
+import type { Objective } from '../losses/attack-loss.js'
 import type { View } from '../view.js'
-import type { Objective } from './objective.js'
 
 /**
  * A gradient of f below this size is rounding, not a direction. At symmetric initialisation ∇f is a sum of terms
@@ -21,7 +21,10 @@ export function ascentDirection(
   points: tf.Tensor2D,
   objective: Objective,
 ): { readonly outputs: tf.Tensor2D; readonly direction: tf.Tensor2D } {
-  const { outputs, gradient } = view.gradient(points, objective)
-  const resolution: tf.Tensor2D = tf.mul(FLAT, tf.max(tf.abs(objective(outputs)), 1, true))
+  const { outputs, gradient } = view.gradient(points, objective.derivative)
+  const resolution: tf.Tensor2D = tf.mul(
+    FLAT,
+    tf.max(tf.abs(objective.derivative(outputs)), 1, true),
+  )
   return { outputs, direction: rowsAbove(gradient, resolution) }
 }

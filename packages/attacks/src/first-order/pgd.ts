@@ -1,17 +1,32 @@
-import { SaddleError } from '@saddle/core'
-import * as tf from '@tensorflow/tfjs-core'
-import type { Attack, Attackable, AttackKey, AttackOptions, AttackSpec } from '../attack.js'
-import { attackOf, type Found } from '../finish.js'
-import { advanced, tidied } from '../tidied.js'
-import { following, type View } from '../view.js'
-import { better, type Champion, noChampion } from './champion.js'
+import type { Attack } from '../attack.js'
+import { attackOf } from '../finish.js'
+import type { AttackLossName } from '../losses/attack-loss.js'
+import { type Ascent, climb, type State } from './ascent.js'
+import { better, noChampion } from './champion.js'
 import { ascentDirection } from './direction.js'
-import { type Objective, objectivesOf } from './objective.js'
-import { startStreams, stopIfAsked } from './run.js'
+import { requireCounts, requirePositive, requireThat } from './hyperparameters.js'
+import { sidesOf } from './objective.js'
+import { type Start, startPoints } from './starts.js'
 
-type PgdSpec = Extract<AttackSpec, { kind: 'pgd' }>
+export interface PgdSpec {
+  readonly kind: 'pgd'
+  readonly steps: number
+  /** In units of the radius: η = stepSize · δ. */
+  readonly stepSize: number
+  readonly restarts: number
+  readonly start: Start
+  /** `loss` ascends ℓ; `two-sided` ascends +f and −f and keeps the larger loss (scalar outputs). */
+  readonly objective: 'loss' | 'two-sided'
+  /** Keep the iterate with the largest loss (true), or the last one. */
+  readonly keepBest: boolean
+  /** `success`: an example is done at its first adversarial iterate. Left out, `end`: it takes all steps. */
+  readonly until?: 'end' | 'success' | undefined
+  /** What is ascended and compared; left out, the loss of the model. */
+  readonly loss?: AttackLossName | undefined
+  readonly fosc?: boolean | undefined
+}
 
-/** Hyperparameters of `pgd`; `AttackSpec` says what each means. */
+/** Hyperparameters of `pgd`; `PgdSpec` says what each means. */
 export type PgdOptions = Partial<Omit<PgdSpec, 'kind'>>
 
 const DEFAULTS = {
@@ -43,107 +58,49 @@ const DEFAULTS = {
  */
 export function pgd(options: PgdOptions = {}): Attack {
   const spec: PgdSpec = { kind: 'pgd', ...DEFAULTS, ...options }
-  checkHyperparameters(spec)
-  return attackOf(spec, (view, model, attack) =>
-    explore(spec, following(view, model), model, attack),
+  const { steps, restarts, stepSize, start, objective } = spec
+  requireCounts('pgd', { steps, restarts })
+  requirePositive('pgd', { stepSize })
+  requireThat(
+    'pgd',
+    start !== 'clean' || restarts === 1,
+    `start "clean" makes all ${restarts} restarts equal; take "clean-first" or "uniform"`,
+  )
+  const sides = objective === 'two-sided' ? 2 : 1
+  const ascent = projectedAscent(spec, restarts * sides)
+  return attackOf({ spec, passes: steps * restarts * sides }, (view, model, attack) =>
+    climb(ascent, view, model, attack),
   )
 }
 
-function explore(
-  spec: PgdSpec,
-  view: View,
-  model: Attackable,
-  { key, signal, onProgress }: AttackOptions,
-): Found {
-  const objectives = objectivesOf(spec.objective, model, view)
-  const searches = spec.restarts * objectives.length
-  const judged = spec.keepBest || searches > 1
-  const total = searches * spec.steps
-  let done = 0
-  const beforeStep = () => stopIfAsked(signal)
-  const afterStep = () => onProgress?.(++done, total)
-  let best = noChampion(view.centres)
-  for (let restart = 0; restart < spec.restarts; restart++) {
-    for (const objective of objectives) {
-      best = advanced(best, holder => {
-        const start = tidied(() => startOf(spec, view, key, restart))
-        const end = search(spec, view, objective, start, { beforeStep, afterStep })
-        return better(holder, judged ? judge(view, end) : unopposed(end))
-      })
-    }
-  }
-  return { raw: best.points, gradientSteps: total, queries: total + (judged ? searches : 0) }
-}
-
-/** One search: the point it is at, and the best of the iterates that it left behind. */
-interface Search {
-  readonly at: tf.Tensor2D
-  readonly best: Champion
-}
-
-function startOf(spec: PgdSpec, view: View, key: AttackKey, restart: number): Search {
-  const { set, centres } = view
-  const best = noChampion(centres)
-  const clean = spec.start === 'clean' || (spec.start === 'clean-first' && restart === 0)
-  if (clean) return { at: tf.clone(centres), best }
-  const kind = spec.start === 'border' ? 'border' : 'uniform'
-  const drawn = set.sample(centres, startStreams(key, restart), kind)
-  return { at: set.project(centres, drawn), best }
-}
-
-function search(
-  spec: PgdSpec,
-  view: View,
-  objective: Objective,
-  start: Search,
-  { beforeStep, afterStep }: { beforeStep: () => void; afterStep: () => void },
-): Search {
-  let state = start
-  for (let k = 0; k < spec.steps; k++) {
-    beforeStep()
-    state = advanced(state, from => step(spec, view, objective, from))
-    afterStep()
-  }
-  return state
-}
-
-function step(spec: PgdSpec, view: View, objective: Objective, { at, best }: Search): Search {
-  const { set, centres } = view
-  const { outputs, direction } = ascentDirection(view, at, objective)
+/** The steps of PGD, for it and for the attacks that are PGD at other settings; `searches` of them an example. */
+export function projectedAscent(
+  spec: Omit<PgdSpec, 'kind'>,
+  searches = spec.restarts,
+): Ascent<State> {
+  const { steps, restarts, until = 'end', keepBest } = spec
   return {
-    at: set.advance(centres, at, direction, spec.stepSize * set.radius),
-    best: spec.keepBest
-      ? better(best, { points: at, losses: view.losses(outputs) })
-      : noChampion(centres),
+    steps,
+    restarts,
+    until,
+    judged: keepBest || searches > 1,
+    sides: (_view, model) => sidesOf(spec.objective, spec.loss, model),
+    start: (view, key, restart) => ({
+      at: startPoints(spec.start, view, key, restart),
+      best: noChampion(view.centres),
+    }),
+    step(view, objective, { at, best }) {
+      const { set, centres } = view
+      const { outputs, direction } = ascentDirection(view, at, objective)
+      return {
+        outputs,
+        state: {
+          at: set.advance(centres, at, direction, spec.stepSize * set.radius),
+          best: keepBest
+            ? better(best, { points: at, losses: objective.value(outputs) })
+            : noChampion(centres),
+        },
+      }
+    },
   }
-}
-
-/** The last iterate against the best before it, at the price of a forward pass. */
-function judge(view: View, { at, best }: Search): Champion {
-  return better(best, { points: at, losses: view.losses(view.outputs(at)) })
-}
-
-/** The last iterate where nothing competes with it: it wins without being evaluated. */
-function unopposed({ at, best }: Search): Champion {
-  return { points: at, losses: tf.zerosLike(best.losses) }
-}
-
-function checkHyperparameters(spec: PgdSpec): void {
-  for (const name of ['steps', 'restarts'] as const)
-    requireThat(
-      Number.isSafeInteger(spec[name]) && spec[name] >= 1,
-      `${name} must be a positive whole number, got ${spec[name]}`,
-    )
-  requireThat(
-    Number.isFinite(spec.stepSize) && spec.stepSize > 0,
-    `stepSize must be a positive number, in units of the radius, got ${spec.stepSize}`,
-  )
-  requireThat(
-    spec.start !== 'clean' || spec.restarts === 1,
-    `start "clean" makes all ${spec.restarts} restarts equal; take "clean-first" or "uniform"`,
-  )
-}
-
-function requireThat(holds: boolean, otherwise: string): void {
-  if (!holds) throw new SaddleError('CONFIG', `Attack "pgd": ${otherwise}.`)
 }

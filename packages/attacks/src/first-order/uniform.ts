@@ -1,15 +1,20 @@
 import { SaddleError } from '@saddle/core'
 import type { Attack } from '../attack.js'
 import { attackOf } from '../finish.js'
+import { objectiveOf } from '../losses/attack-loss.js'
 import { advanced } from '../tidied.js'
 import { better, noChampion } from './champion.js'
 import { startStreams, stopIfAsked } from './run.js'
 
-export interface UniformOptions {
-  /** Points tried, ≥ 1. Default 1. */
-  readonly draws?: number
+export interface UniformSpec {
+  readonly kind: 'uniform'
+  /** Points tried, ≥ 1. */
+  readonly draws: number
   readonly fosc?: boolean | undefined
 }
+
+/** Default: 1 draw. */
+export type UniformOptions = Partial<Omit<UniformSpec, 'kind'>>
 
 /**
  * Random points of B(x), the one with the largest loss kept for every example: what an attack without gradients
@@ -25,15 +30,17 @@ export function uniform(options: UniformOptions = {}): Attack {
       `Attack "uniform": expected a positive whole number of draws, got ${draws}.`,
       { draws },
     )
-  return attackOf({ kind: 'uniform', ...options, draws }, (view, _model, { key, signal }) => {
+  const spec: UniformSpec = { kind: 'uniform', ...options, draws }
+  return attackOf({ spec, passes: draws }, (view, _model, { key, signal }) => {
     const draw = (k: number) => view.set.sample(view.centres, startStreams(key, k), 'uniform')
     if (draws === 1) return { raw: draw(0), gradientSteps: 0, queries: 0 }
+    const objective = objectiveOf(view)
     let best = noChampion(view.centres)
     for (let k = 0; k < draws; k++) {
       stopIfAsked(signal)
       best = advanced(best, holder => {
         const points = draw(k)
-        return better(holder, { points, losses: view.losses(view.outputs(points)) })
+        return better(holder, { points, losses: objective.value(view.outputs(points)) })
       })
     }
     return { raw: best.points, gradientSteps: 0, queries: draws }

@@ -19,7 +19,7 @@ for (const kind of setKinds) {
   t.test(`${kind}: every attack stays in the set and reports what a fresh pass finds`, async t => {
     for (const backend of [arrays, 'wasm']) {
       await useBackend(backend)
-      const p = problem({ kind, radius: 0.3 }, 1000, 6)
+      const p = problem({ kind, radius: 0.3 }, 200, 6)
       const { model } = tanhModel(p.weights)
       for (const [name, attack] of attacks) {
         scoped(() => {
@@ -60,9 +60,13 @@ for (const kind of setKinds) {
           const taken = passes.forward + passes.gradient
           const reported = attack.run(model, x, y, options)
           t.ok(sameBits(found.point.dataSync(), reported.point.dataSync()), `${name} on ${backend}`)
-          t.equal(found.queries, taken, name)
-          t.equal(found.queries, reported.queries - 1, name)
-          t.equal(found.gradientSteps, reported.gradientSteps, name)
+          t.equal(Math.max(...found.queries), taken, name)
+          t.same(
+            found.queries,
+            reported.queries.map(count => count - 1),
+            name,
+          )
+          t.same(found.gradientSteps, reported.gradientSteps, name)
         })
       }
     }

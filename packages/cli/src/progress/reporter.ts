@@ -24,10 +24,13 @@ export function createReporter({ err }: Terminal, quiet: boolean): Reporter {
 export function remarkOn(part: Part, event: TrainEvent): string | null {
   switch (event.kind) {
     case 'start': {
-      const { config, fromStep, workers, ranks, travels, backend, passedOver, split, plan } = event
+      const { config, fromStep, workers, ranks, travels, backend, precision, passedOver } = event
+      const { split, plan } = event
       const from = fromStep === 0 ? '' : `, from step ${fromStep}`
       const title = part.role === 'baseline' ? 'baseline, trained with' : 'trained with'
       const others = passedOver.map(p => `\n  passed over ${p.name}: ${p.reason}`)
+      const rounded =
+        precision === 'float32' ? '' : `, the attack in ${precision}, all else in float32`
       const forms = plan.map(
         p =>
           `\n  gradients of ${p.matrix} travel ${p.form === 'dense' ? 'dense' : 'as factors'} ` +
@@ -39,12 +42,14 @@ export function remarkOn(part: Part, event: TrainEvent): string | null {
       )
       return (
         `${title} ${attackName(config.attack)}: ${config.descent.steps} steps${from}, ` +
-        `${together}${workers} ${workers === 1 ? 'worker' : 'workers'} on ${backend}${others.join('')}\n  ` +
+        `${together}${workers} ${workers === 1 ? 'worker' : 'workers'} on ${backend}${rounded}${others.join('')}\n  ` +
         `${splitLine(split)}${forms.join('')}${sent.join('')}`
       )
     }
     case 'worker-lost':
       return `a worker was lost on ${event.task} (${event.reason}); doing it again, attempt ${event.attempt}`
+    case 'warning':
+      return event.message
     default:
       return null
   }

@@ -158,13 +158,32 @@ async function readTensor(
     const part = new Uint8Array(bytes, at, Math.min(CHUNK, bytes.byteLength - at))
     await fill(handle, file, dataStart + begin + at, part)
   }
-  const data =
-    dtype === 'F32'
-      ? new Float32Array(bytes)
-      : dtype === 'F64'
-        ? new Float64Array(bytes)
-        : new Int32Array(bytes)
-  return { name, shape, data }
+  return { name, shape, data: elementsOf(dtype, bytes) }
+}
+
+function elementsOf(dtype: Dtype, bytes: ArrayBuffer): TensorData {
+  switch (dtype) {
+    case 'F32':
+      return new Float32Array(bytes)
+    case 'F64':
+      return new Float64Array(bytes)
+    case 'I32':
+      return new Int32Array(bytes)
+    case 'F16':
+      return Float32Array.from(new Uint16Array(bytes), float16)
+    case 'BF16':
+      // The upper half of a float32's bits.
+      return new Float32Array(Uint32Array.from(new Uint16Array(bytes), half => half << 16).buffer)
+  }
+}
+
+/** IEEE binary16 from its bits: sign, 5 bits of exponent, 10 of fraction. */
+function float16(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1
+  const exponent = (bits >> 10) & 0x1f
+  const fraction = (bits & 0x3ff) / 1024
+  if (exponent === 0x1f) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN
+  return exponent === 0 ? sign * fraction * 2 ** -14 : sign * (1 + fraction) * 2 ** (exponent - 15)
 }
 
 async function readExactly(

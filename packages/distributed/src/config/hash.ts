@@ -15,10 +15,14 @@ export function configHash(config: Config): string {
     ...without(config, ['name', 'checkpoints', 'evaluation']),
     data: { ...config.data, source: withoutFiles(config.data.source) },
     compute: {
-      ...without(config.compute, [...INDIFFERENT, 'devices', 'sums']),
+      ...without(config.compute, [...INDIFFERENT, 'devices', 'sums', 'gradients']),
       backend: computing(config.compute),
-      // Left out where it changes nothing, as in the hashes of older checkpoints, written when ranks were one.
+      // Left out where they change nothing, as in the hashes of older checkpoints, which knew neither.
       ...(config.compute.sums === 'ordered' ? {} : { sums: config.compute.sums }),
+      ...(config.compute.gradients === 'auto' ? {} : { gradients: config.compute.gradients }),
+      // Runs from before there was a choice keep their hashes.
+      update: config.compute.update === 'device' ? 'device' : undefined,
+      precision: config.compute.precision === 'float32' ? undefined : config.compute.precision,
     },
   }
   return createHash('sha256').update(canonicalJson(deciding)).digest('hex')
@@ -51,7 +55,7 @@ function without(value: object, keys: readonly string[]): Record<string, unknown
 }
 
 /** JSON with sorted keys: equal values give equal text. */
-function canonicalJson(value: unknown): string {
+export function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
   if (typeof value !== 'object' || value === null) return JSON.stringify(value)
   const entries = Object.entries(value)

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { attackSchema } from './attack-schema.js'
 import { dataSchema } from './data-schema.js'
 
 /**
@@ -35,38 +36,6 @@ const networkSchema = z
       ),
   })
   .describe('the network')
-
-const fosc = z
-  .boolean()
-  .exactOptional()
-  .describe('report the first-order stationarity gap of every point')
-const attackSchema = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('identity'), fosc }),
-  z.strictObject({
-    kind: z.literal('uniform'),
-    draws: positiveInt.default(1).describe('random points; the one of largest loss is kept'),
-    fosc,
-  }),
-  z.strictObject({ kind: z.literal('fgsm'), fosc }),
-  z.strictObject({
-    kind: z.literal('pgd'),
-    steps: positiveInt.default(10).describe('gradient steps a search'),
-    stepSize: z.number().positive().default(0.25).describe('in units of the radius'),
-    restarts: positiveInt.default(1).describe('searches; the point of largest loss is kept'),
-    start: z
-      .enum(['clean', 'uniform', 'border', 'clean-first'])
-      .default('uniform')
-      .describe(
-        'clean: at x; uniform, border: a random point inside B(x), on its border; clean-first: x, then uniform',
-      ),
-    objective: z
-      .enum(['loss', 'two-sided'])
-      .default('loss')
-      .describe('two-sided ascends +f and −f and keeps the larger loss (scalar outputs)'),
-    keepBest: z.boolean().default(true).describe('keep the iterate with the largest loss'),
-    fosc,
-  }),
-])
 
 const stepSizeSchema = z.union([
   z.number().positive(),
@@ -198,6 +167,18 @@ export const configSchema = z
           .describe(
             'what workers share out: examples, or neurons (one hidden layer); auto: what sends fewer numbers; decides the last bits of sums',
           ),
+        update: z
+          .enum(['auto', 'device', 'host'])
+          .default('auto')
+          .describe(
+            'where weights are updated: on the devices (equal GPUs of cuda, which then hold W, D and W₀), or on the host; auto: on devices that can; decides the last bits',
+          ),
+        precision: z
+          .enum(['float32', 'tf32', 'bf16'])
+          .default('float32')
+          .describe(
+            'what products of the attack while training round to (cuda); all else, and all that is reported, is float32',
+          ),
         shard: positiveInt
           .default(128)
           .describe('examples a worker attacks at a time; decides the last bits of sums'),
@@ -216,6 +197,12 @@ export const configSchema = z
           .positive()
           .default(300)
           .describe('seconds without a sign of life after which a process of a device is killed'),
+        gradients: z
+          .enum(['auto', 'factors', 'dense'])
+          .default('auto')
+          .describe(
+            'how gradients travel between workers and ranks; auto: the form with fewer bytes; decides the last bits of sums',
+          ),
         deal: z
           .enum(['even', 'measured'])
           .default('even')
@@ -244,6 +231,18 @@ export const configSchema = z
       .prefault({})
       .describe(
         'what computes; workers, retries, deadline, deal, verify and grace change no bit of the result',
+      ),
+  })
+  .describe('A Saddle run')
+
+/** What a file may hold beyond one run: `sweep`, which stands for many. */
+export const fileSchema = configSchema
+  .extend({
+    sweep: z
+      .record(z.string(), z.array(z.unknown()).min(1))
+      .exactOptional()
+      .describe(
+        'settings to lists of values, such as {network.width: [64, 128], seed: [0, 1]}: one run for every combination; see docs/cluster.md',
       ),
   })
   .describe('A Saddle run')

@@ -35,6 +35,7 @@ export async function conclude(session: Session, pool: WorkerPool): Promise<RunS
       backend: kindsOf(devices).join('+'),
       workers: devices.length,
       ranks: ranks.size,
+      precision: config.compute.precision,
       attack,
       evaluationAttack: evaluation.attack,
       errorBound: train === null ? null : Math.min(1, train.robustLoss / loss.wrongAtLeast),

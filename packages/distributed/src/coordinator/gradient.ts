@@ -4,7 +4,7 @@ import type { WorkerPool } from '../pool/pool.js'
 import type { Dealing } from '../ranks/dealing.js'
 import type { Ranks } from '../ranks/ranks.js'
 import { type Range, shardsOf } from '../replica/shards.js'
-import { blocksOf, type Workspace } from '../replica/workspace.js'
+import { blocksOf, type Workspace, windowStart } from '../replica/workspace.js'
 import type { Team } from '../team/team.js'
 import { dealExamples } from './deal-examples.js'
 import { allSettledOrThrow } from './settled.js'
@@ -85,6 +85,7 @@ export async function batchGradient(
         count: ranges.length,
       }))
       .filter(({ offset }) => offset >= 0 && offset < windowExamples)
+      .map(s => ({ ...s, offset: s.offset + windowStart(workspace) }))
     window = shards.flatMap(({ start, stop, offset }) =>
       shardsOf(stop - start, chunk).map(part => ({
         offset: offset + part.start,

@@ -15,7 +15,10 @@ import { type CheckpointState, latestCheckpoint, readCheckpoint } from '../check
 import { checkCheckpointMatches } from '../checkpoint/state.js'
 import { configHash } from '../config/hash.js'
 import type { Config } from '../config/schema.js'
+import type { Chosen } from '../devices/resolve.js'
+import { checkMemory, memoryQuestion } from '../memory/check.js'
 import type { Ranks } from '../ranks/ranks.js'
+import type { Range } from '../replica/shards.js'
 import { formsOf } from '../replica/workspace.js'
 import { loadNetwork, networkOf, restore } from '../run/network.js'
 import { rowsHeld, type SliceShare, shareSlices } from '../team/slices.js'
@@ -38,6 +41,8 @@ export interface Prepared {
   readonly configHash: string
   /** Remarks for the log. */
   readonly remarks: readonly string[]
+  /** What is to be told before the run begins. */
+  readonly warnings: readonly string[]
 }
 
 /** Examples beyond these are left out of the O(n²) compatibility check. */
@@ -47,12 +52,14 @@ const COMPATIBILITY_EXAMPLES = 5000
  * Loads the data, draws or restores the weights, and checks that they fit each other.
  *
  * @param directory what relative paths in the configuration are relative to.
+ * @param chosen what will compute, for its memory.
  * @throws SaddleError DATA, CONFIG, INCOMPATIBLE, CHECKPOINT.
  */
 export async function prepare(
   dir: string,
   config: Config,
   directory: string,
+  chosen: Pick<Chosen, 'devices' | 'cards'>,
   { rank, size }: Pick<Ranks, 'rank' | 'size'>,
 ): Promise<Prepared> {
   const data = await loadData(config.data, { seed: config.seed, directory })
@@ -66,6 +73,9 @@ export async function prepare(
   const rows = footprintOf(network.spec).trained[0]!.rows
   const share = split.by === 'neurons' ? shareSlices(rows, rank, size) : null
   const held = share === null ? undefined : rowsHeld(share)
+  const ownSpec = heldSpec(network.spec, held)
+  const question = memoryQuestion(config, ownSpec, data, chosen.devices)
+  const warnings = checkMemory(question, chosen.cards)
   const checkpoint = path === null ? null : await readCheckpoint(path, held)
   if (checkpoint !== null) checkCheckpointMatches(checkpoint.state, hash, data.hash)
   const parameters = network.initialise(config.seed, held)
@@ -83,18 +93,26 @@ export async function prepare(
     checkpoint: checkpoint?.state ?? null,
     configHash: hash,
     remarks,
+    warnings,
   }
 }
 
 function splitOf({ descent, compute, attack }: Config, spec: NetworkSpec, count: number): Split {
   const batch = descent.batch === 'full' ? count : Math.min(descent.batch, count)
   const { split: asked, shard } = compute
-  return chooseSplit(spec, formsOf(footprintOf(spec).trained, batch), {
+  return chooseSplit(spec, formsOf(footprintOf(spec).trained, batch, compute.gradients), {
     asked,
     attack,
     batch,
     shard,
   })
+}
+
+/** A network of only the neurons that are held, which takes as much memory. */
+function heldSpec(spec: NetworkSpec, held: Range | undefined): NetworkSpec {
+  if (held === undefined) return spec
+  const rows = held.stop - held.start
+  return { ...spec, width: spec.family === 'two-layer' ? 2 * rows : rows }
 }
 
 function refuseComparator({ monitor }: Config): void {

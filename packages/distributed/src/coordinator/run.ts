@@ -1,9 +1,12 @@
+import { hostname } from 'node:os'
 import { SaddleError } from '@saddle/core'
 import { commonHash } from '../config/hash.js'
 import type { Config } from '../config/schema.js'
 import { kindsOf } from '../devices/device.js'
+import { requirePrecision } from '../devices/precision.js'
 import { defaultWorkers } from '../devices/report.js'
 import { type Chosen, chooseDevices } from '../devices/resolve.js'
+import { updateFor } from '../devices/update.js'
 import { requireEqualStanding, type Standing } from '../ranks/guard.js'
 import { ones, type Ranks } from '../ranks/ranks.js'
 import { hashOfWeights } from '../ranks/weights.js'
@@ -54,9 +57,13 @@ export async function beginRun(
   const begun = await ranks.together(async () => {
     const workers = options.workers ?? shareOfCores(config.compute.workers, here)
     const chosen = await chooseDevices({ ...config.compute, workers })
+    await requirePrecision(config.compute.precision, chosen.devices)
     const split = splitFor(config, chosen)
-    const resolved = { ...config, compute: { ...config.compute, backend: chosen.backend, split } }
-    const prepared = await prepare(dir, resolved, options.directory ?? process.cwd(), ranks)
+    const update = await updateFor(config.compute.update, chosen.devices)
+    const compute = { ...config.compute, backend: chosen.backend, split, update }
+    const resolved = { ...config, compute }
+    const directory = options.directory ?? process.cwd()
+    const prepared = await prepare(dir, resolved, directory, chosen, ranks)
     return { config: resolved, chosen, prepared }
   })
   await requireEqualStanding(ranks, standingOf(begun))
@@ -118,13 +125,22 @@ export async function carryOut(
   const emit = options.onEvent ?? (() => {})
   try {
     for (const remark of [...prepared.remarks, ...chosen.remarks]) logger.info(remark)
+    for (const warning of prepared.warnings) {
+      logger.warn(warning)
+      emit({ kind: 'warning', message: warning })
+    }
     const workers = await ranks.gatherNumbers(Float64Array.of(devices.length), ones(ranks.size))
-    const arrangement = await ranks.together(() => arrange(config, prepared, ranks, [...workers]))
+    const arrangement = await ranks.together(() =>
+      arrange(config, prepared, devices, ranks, [...workers]),
+    )
     const parts = { dir, config, options, prepared, devices, ranks, arrangement, logger }
     using run = await ranks.together(() => new Session(parts))
     const start = startOf(run, chosen)
+    const { update } = config.compute
     emit({ kind: 'start', dir, config, ...start })
-    logger.info('start', { ...start, rank: ranks.rank, collective: ranks.collective.library })
+    const { rank, collective } = ranks
+    const who = { rank, host: hostname(), pid: process.pid, collective: collective.library }
+    logger.info('start', { ...start, update, ...who })
     const summary = await run.finish()
     logger.info(summary.status, { steps: summary.stepsDone, seconds: summary.seconds })
     emit({ kind: 'done', summary })
@@ -141,7 +157,7 @@ export async function carryOut(
 
 /** What there is to say of a run when it starts. */
 function startOf({ parts, history }: Session, { host }: Chosen) {
-  const { devices, ranks, arrangement } = parts
+  const { config, devices, ranks, arrangement } = parts
   const { split, travels, workspace } = arrangement
   return {
     fromStep: history.step,
@@ -149,6 +165,7 @@ function startOf({ parts, history }: Session, { host }: Chosen) {
     ranks: ranks.size,
     backend: kindsOf(devices).join('+'),
     devices: devices.map(({ id }) => id),
+    precision: config.compute.precision,
     passedOver: host.passedOver,
     split,
     plan: workspace.matrices.map(({ name: matrix, form, factorBytes, denseBytes }) => ({

@@ -129,6 +129,7 @@ export class Session implements Disposable {
         comparator,
         loss: config.loss,
         set: config.perturbation,
+        precision: config.compute.precision,
         train: data.train,
         test: data.test,
         workspace: arrangement.workspace,

@@ -1,4 +1,5 @@
 import type { Config } from '../config/schema.js'
+import { type Device, shardsInFlight } from '../devices/device.js'
 import { Dealing } from '../ranks/dealing.js'
 import type { Ranks } from '../ranks/ranks.js'
 import { type Travel, travelsOf } from '../ranks/travel.js'
@@ -21,16 +22,18 @@ export interface Arrangement {
 /**
  * Decides what workers and ranks share out, and allocates the buffers.
  *
+ * @param devices of this rank's workers
  * @param workers of each rank
  */
 export function arrange(
   config: Config,
   { parameters, network, data, comparator, split, share }: Prepared,
+  devices: readonly Device[],
   ranks: Ranks,
   workers: readonly number[],
 ): Arrangement {
   const { count } = data.train
-  const { shard, window: windowBytes, sums, deal } = config.compute
+  const { shard, window: windowBytes, sums, deal, gradients } = config.compute
   const batch = config.descent.batch === 'full' ? count : Math.min(config.descent.batch, count)
   const { inputs, outputs } = network.spec
   const examples = Math.min(shard, Math.max(count, data.test?.count ?? 0))
@@ -38,7 +41,7 @@ export function arrange(
   const dealt = ranks.size > 1 && team === null
   const shapes = parameters.trained.map(({ name, weights }) => ({ ...weights, name }))
   const travels = dealt
-    ? travelsOf(formsOf(shapes, batch), {
+    ? travelsOf(formsOf(shapes, batch, gradients), {
         ranks: ranks.size,
         shards: Math.ceil(batch / shard),
         sums,
@@ -51,7 +54,9 @@ export function arrange(
     batch,
     shard,
     windowBytes,
-    inFlight: dealing?.staging ?? (team ? Number(batch > shard) : workers[ranks.rank]! + 1),
+    gradients,
+    inFlight: dealing?.staging ?? (team ? Number(batch > shard) : shardsInFlight(devices)),
+    onDevice: config.compute.update === 'device' && team === null,
     ...(share === null ? {} : { neurons: neuronsOf(share) }),
   })
   return { split, sharing: { team, dealing, ranks }, workspace, travels }

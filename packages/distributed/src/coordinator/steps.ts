@@ -12,6 +12,7 @@ import { remember } from './history.js'
 import type { ShardProgress } from './progress.js'
 import type { Session } from './session.js'
 import { type StepContext, trainStep } from './step.js'
+import { bringHome } from './update.js'
 
 /**
  * Steps to the end, or until all ranks agree to stop. The last step always has a checkpoint.
@@ -40,17 +41,23 @@ export async function takeSteps(
     session.emit({ kind: 'step', record, steps: descent.steps })
     const { step } = history
     const due = step % checkpoints.every === 0 || step === descent.steps
-    if (due || step % compute.verify === 0)
-      await requireEqualWeights(ranks, prepared.parameters, step, prepared.share)
+    if (due || (ranks.size > 1 && step % compute.verify === 0)) await compareWeights(session, pool)
     if (due) {
       await save(session, metrics)
       saved = step
     }
   }
   if (session.stopped && (saved < history.step || prepared.checkpoint === null)) {
-    await requireEqualWeights(ranks, prepared.parameters, history.step, prepared.share)
+    await compareWeights(session, pool)
     await save(session, metrics)
   }
+}
+
+/** Brings the weights home from devices, and compares them over the ranks. */
+async function compareWeights({ history, parts }: Session, pool: WorkerPool): Promise<void> {
+  const { prepared, ranks, arrangement } = parts
+  await ranks.together(() => bringHome(pool, arrangement.workspace))
+  await requireEqualWeights(ranks, prepared.parameters, history.step, prepared.share)
 }
 
 function contextOf({ parts }: Session, pool: WorkerPool, shards: ShardProgress): StepContext {

@@ -1,5 +1,6 @@
 import { blockRows, journalLength, type Parameters, rowBlocks } from '@saddle/core'
 import { type Range, shardsOf } from './shards.js'
+import { createUpdateLog, slotOf, type UpdateLog } from './update-log.js'
 
 /**
  * Where gradients travel: shared buffers between the workers that make them and those that apply them.
@@ -20,7 +21,9 @@ export interface GradientBuffers {
   readonly form: 'factors' | 'dense'
   readonly factorBytes: number
   readonly denseBytes: number
-  /** Factors of one window of examples. */
+  /** True if devices update it themselves. */
+  readonly onDevice: boolean
+  /** Factors of one window of examples, or of as many windows as the log has slots. */
   readonly signals: Float32Array<SharedArrayBuffer> | null
   readonly inputs: Float32Array<SharedArrayBuffer> | null
   /** Dense gradients on their way into `sum`: one a shard in flight, or one for a window. */
@@ -32,6 +35,8 @@ export interface GradientBuffers {
 }
 
 export interface Workspace {
+  /** [0]: how often the weights have changed. Whoever has a copy of them looks whether it is still good. */
+  readonly version: Int32Array<SharedArrayBuffer>
   /** Indices of the current batch's examples, in the order in which they are summed. */
   readonly order: Int32Array<SharedArrayBuffer>
   /** Examples whose factors are held at once; a multiple of the shard size unless the batch is smaller. */
@@ -39,6 +44,8 @@ export interface Workspace {
   /** Examples whose signals a worker holds at once; a shard's gradient is summed over such chunks. */
   readonly chunk: number
   readonly matrices: readonly GradientBuffers[]
+  /** What devices need to update matrices themselves; null where the host does. */
+  readonly log: UpdateLog | null
 }
 
 export interface WorkspaceOptions {
@@ -54,7 +61,13 @@ export interface WorkspaceOptions {
   readonly inFlight: number
   /** Where neurons are split: rows of the whole matrices, and of their slices. */
   readonly neurons?: { readonly rows: number; readonly slice: number }
+  readonly gradients?: WantedForm
+  /** True if devices update themselves the matrices whose factors they can read at once. */
+  readonly onDevice?: boolean
 }
+
+/** auto: the form with fewer bytes. */
+export type WantedForm = 'auto' | 'factors' | 'dense'
 
 /** How the gradient of a matrix travels, with the bytes that decide. */
 export type GradientForm = Pick<
@@ -62,15 +75,24 @@ export type GradientForm = Pick<
   'name' | 'rows' | 'cols' | 'form' | 'factorBytes' | 'denseBytes'
 >
 
-/** The form with fewer bytes for each trained matrix, over a batch of so many examples. */
-export function formsOf(trained: readonly TravellingMatrix[], batch: number): GradientForm[] {
-  return trained.map(matrix => formOf(matrix, batch))
+/** The form in which each trained matrix's gradient over a batch of so many examples travels. */
+export function formsOf(
+  trained: readonly TravellingMatrix[],
+  batch: number,
+  wanted: WantedForm = 'auto',
+): GradientForm[] {
+  return trained.map(matrix => formOf(matrix, batch, wanted))
 }
 
-function formOf({ name, rows, cols }: TravellingMatrix, batch: number): GradientForm {
+function formOf(
+  { name, rows, cols }: TravellingMatrix,
+  batch: number,
+  wanted: WantedForm = 'auto',
+): GradientForm {
   const factorBytes = 4 * batch * (rows + cols)
   const denseBytes = 4 * rows * cols
-  const form = denseBytes < factorBytes ? 'dense' : 'factors'
+  const fewer = denseBytes < factorBytes ? 'dense' : 'factors'
+  const form = wanted === 'auto' ? fewer : wanted
   return { name, rows, cols, form, factorBytes, denseBytes }
 }
 
@@ -84,8 +106,10 @@ interface TravellingMatrix {
 /** How long a workspace's arrays are, before any is there. */
 interface WorkspacePlan extends Pick<Workspace, 'windowExamples' | 'chunk'> {
   readonly order: number
+  /** Windows held one behind the other; 1 where no device updates anything. */
+  readonly slots: number
   readonly matrices: readonly (TravellingMatrix &
-    Pick<GradientBuffers, 'unit' | 'form' | 'factorBytes' | 'denseBytes'> & {
+    Pick<GradientBuffers, 'unit' | 'form' | 'factorBytes' | 'denseBytes' | 'onDevice'> & {
       /** 0: there is none. */
       readonly signals: number
       readonly inputs: number
@@ -106,16 +130,20 @@ export function planWorkspace(
   options: WorkspaceOptions,
   held: readonly number[] = trained.map(({ rows }) => rows),
 ): WorkspacePlan {
-  const { examples, batch, shard, windowBytes, inFlight } = options
-  const forms = trained.map(matrix => formOf(matrix, batch))
+  const { examples, batch, shard, windowBytes, inFlight, gradients = 'auto' } = options
+  const forms = trained.map(matrix => formOf(matrix, batch, gradients))
   const bytesPerExample = forms
     .filter(f => f.form === 'factors')
     .reduce((sum, f) => sum + 4 * (f.rows + f.cols), 0)
   const windowExamples = windowSize(batch, shard, windowBytes, bytesPerExample)
   const oneWindow = windowExamples >= batch
+  const onDevice = (f: GradientForm) =>
+    options.onDevice === true && oneWindow && f.form === 'factors'
+  const slots = slotsFor(forms.filter(onDevice))
   return {
     order: examples,
     windowExamples,
+    slots,
     // Half the window's bytes: at the default, shards of 128 examples are cut beyond a width of 2·10⁵.
     chunk: Math.max(1, Math.floor(windowBytes / 8 / Math.max(...forms.map(f => f.rows)))),
     matrices: forms.map((f, index) => {
@@ -127,14 +155,31 @@ export function planWorkspace(
         ...f,
         rows,
         unit,
-        signals: factors ? windowExamples * rows : 0,
-        inputs: factors ? windowExamples * f.cols : 0,
+        onDevice: onDevice(f),
+        signals: factors ? slots * windowExamples * rows : 0,
+        inputs: factors ? slots * windowExamples * f.cols : 0,
         staging: { count: factors ? (oneWindow ? 0 : 1) : inFlight, length },
         sum: factors && oneWindow ? 0 : length,
         journal: journalSize({ rows, cols: f.cols, unit }),
       }
     }),
   }
+}
+
+/** Slots of the log at most: what a device has missed is made up for step by step. */
+const MOST_SLOTS = 25
+
+/** Windows that take as much memory as D does, which is brought to the host as often as they are full; 1 for nothing. */
+function slotsFor(forms: readonly GradientForm[]): number {
+  if (forms.length === 0) return 1
+  const dense = forms.reduce((sum, f) => sum + f.denseBytes, 0)
+  const factors = forms.reduce((sum, f) => sum + f.factorBytes, 0)
+  return Math.max(2, Math.min(MOST_SLOTS, Math.floor(dense / factors)))
+}
+
+/** Where the factors of the current step begin in the window. */
+export function windowStart({ log, version, windowExamples }: Workspace): number {
+  return log === null ? 0 : slotOf(log, Atomics.load(version, 0)) * windowExamples
 }
 
 /** Plans the forms and allocates the buffers. */
@@ -145,9 +190,15 @@ export function createWorkspace(parameters: Parameters, options: WorkspaceOption
     cols,
   }))
   const held = parameters.trained.map(({ weights }) => weights.rows)
-  const { order, matrices, ...plan } = planWorkspace(shapes, options, held)
+  const plan = planWorkspace(shapes, options, held)
+  const { order, matrices, slots, windowExamples, chunk } = plan
+  const shards = Math.ceil(options.batch / options.shard)
+  const parts = shards * Math.ceil(options.shard / chunk)
   return {
-    ...plan,
+    windowExamples,
+    chunk,
+    log: slots === 1 ? null : createUpdateLog(slots, matrices.length, parts),
+    version: new Int32Array(new SharedArrayBuffer(4)),
     order: new Int32Array(new SharedArrayBuffer(4 * order)),
     matrices: matrices.map(({ signals, inputs, staging, sum, journal, ...m }) => ({
       ...m,

@@ -53,6 +53,8 @@ export interface RunSummary {
   /** Of each rank, if there are several. */
   readonly workers: number
   readonly ranks: number
+  /** What products of the attack rounded to while training; every figure here is of float32. */
+  readonly precision: Config['compute']['precision']
   readonly attack: Config['attack']
   readonly evaluationAttack: Config['evaluation']['attack']
   /** robustLoss/c0: the share of examples that a loss of `robustLoss` allows to be misclassified. */
@@ -80,6 +82,8 @@ export type TrainEvent =
       readonly backend: string
       /** One a worker. */
       readonly devices: readonly string[]
+      /** What products of the attack round to. */
+      readonly precision: Config['compute']['precision']
       /** Why `auto` passed other backends over. */
       readonly passedOver: readonly { readonly name: string; readonly reason: string }[]
       /** What workers share out between them, with the numbers sent a step that decided. */
@@ -108,4 +112,6 @@ export type TrainEvent =
       readonly task: string
       readonly attempt: number
     }
+  /** Something a person should know before the run goes on, such as memory that may not suffice. */
+  | { readonly kind: 'warning'; readonly message: string }
   | { readonly kind: 'done'; readonly summary: RunSummary }

@@ -10,8 +10,9 @@ const LOCK = 'lock'
 
 /**
  * Does `work` with the run folder claimed for this job, so that two of them never write the same metrics and
- * checkpoints. A lock whose process is gone (killed) is taken over. Rank 0 takes it; the others see that the folder is
- * the same one for them.
+ * checkpoints. A lock whose process is gone (killed) is taken over; so is one of another machine that the same job
+ * left behind (equal SADDLE_JOB, which the scripts of `saddle submit` set): a job has one try at a time. Rank 0 takes it;
+ * the others see that the folder is the same one for them.
  *
  * @throws SaddleError CONFIG if another process of this machine is at work in it, or one of another machine may be; or
  *   if the machines of the ranks do not share it
@@ -34,7 +35,8 @@ export async function withRunFolder<T>(
 /** Claims the folder; what is in the lock then. */
 function takeLock(dir: string, file: string): string {
   const holder = holderOf(file)
-  if (holder !== null && mayBeAlive(holder))
+  const job = process.env.SADDLE_JOB ?? null
+  if (holder !== null && mayBeAlive(holder, job))
     throw new SaddleError(
       'CONFIG',
       `${dir} is in use by process ${holder.pid} on ${holder.host}. Wait for it or stop it; if it is gone, delete ${file} ` +
@@ -43,7 +45,8 @@ function takeLock(dir: string, file: string): string {
     )
   rmSync(file, { force: true })
   const { pid } = process
-  const text = JSON.stringify({ pid, host: hostname(), started: startOf(pid), since: Date.now() })
+  const started = startOf(pid)
+  const text = JSON.stringify({ pid, host: hostname(), job, started, since: Date.now() })
   try {
     writeFileSync(file, text, { flag: 'wx' })
   } catch (error) {
@@ -78,11 +81,20 @@ function holds(file: string, text: string): boolean {
   }
 }
 
-interface Holder {
+/** The process at work in a run folder. */
+export interface Holder {
   readonly pid: number
   readonly host: string
+  /** SADDLE_JOB of that process. */
+  readonly job?: string | null
   /** When it started; absent in older locks, and null where the system doesn't tell. */
   readonly started?: string | null
+}
+
+/** Who is at work in a run folder; null if nobody is, as far as this machine can tell. */
+export function runHolder(dir: string): Holder | null {
+  const holder = holderOf(join(dir, LOCK))
+  return holder !== null && mayBeAlive(holder, null) ? holder : null
 }
 
 /** Null if there is no lock, or one that was never finished. */
@@ -94,8 +106,8 @@ function holderOf(file: string): Holder | null {
   }
 }
 
-function mayBeAlive({ pid, host, started }: Holder): boolean {
-  if (host !== hostname()) return true
+function mayBeAlive({ pid, host, job = null, started }: Holder, ownJob: string | null): boolean {
+  if (host !== hostname()) return job === null || job !== ownJob
   // The numbers of processes come again, in containers often the same ones at every start.
   if (typeof started === 'string' && startOf(pid) !== started) return false
   if (pid === process.pid) return true

@@ -1,4 +1,4 @@
-import type { AttackSpec } from '@saddle/attacks'
+import { type AttackSpec, attackFrom } from '@saddle/attacks'
 import type { NetworkSpec } from '@saddle/core'
 import type { GradientForm } from '../replica/workspace.js'
 import { neuronSlices } from './slices.js'
@@ -41,22 +41,8 @@ export function chooseSplit(
     .reduce((a, b) => a + b, 0)
   if (spec.depth > 1) return { by: 'examples', examples, neurons: null }
   const slices = neuronSlices(forms[0]!.rows).length
-  const passes = gradientSteps(attack) + 2
+  const passes = attackFrom(attack).passes + 2
   const neurons = passes * slices * batch * (spec.inputs + spec.outputs)
   const fewer = neurons < examples ? 'neurons' : 'examples'
   return { by: asked === 'auto' ? fewer : asked, examples, neurons }
-}
-
-/** K, passes of the search; a random point that is tried counts as one. */
-function gradientSteps(attack: AttackSpec): number {
-  switch (attack.kind) {
-    case 'identity':
-      return 0
-    case 'fgsm':
-      return 1
-    case 'uniform':
-      return attack.draws
-    case 'pgd':
-      return attack.steps * attack.restarts * (attack.objective === 'two-sided' ? 2 : 1)
-  }
 }

@@ -89,7 +89,7 @@ t.test('an unknown key is refused with the nearest known one, and those of its k
     expected: /^restarts, or another known key of kind pgd/,
   })
   t.match(unknown('attack.steps', { attack: { kind: 'fgsm', steps: 2 } }), {
-    expected: 'a known key of kind fgsm (kind, fosc)',
+    expected: 'a known key of kind fgsm (kind, loss, fosc)',
   })
   t.match(
     unknown('descent.stepSize.until', {

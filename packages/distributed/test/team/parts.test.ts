@@ -74,7 +74,8 @@ t.test('what ranks send of their slices are whole nodes of one tree', async t =>
       if (flat.some(({ start, stop }) => !tree.has(`${start}..${stop}`))) t.fail(`${slices}`)
       t.same([flat[0]!.start, flat.at(-1)!.stop], [0, slices])
       t.ok(flat.every(({ start }, i) => i === 0 || start === flat[i - 1]!.stop))
-      if (slices % ranks === 0 && Number.isInteger(Math.log2(ranks))) t.equal(flat.length, ranks, 'one part a rank')
+      if (slices % ranks === 0 && Number.isInteger(Math.log2(ranks)))
+        t.equal(flat.length, ranks, 'one part a rank')
     }
   }
 })

@@ -8,6 +8,8 @@ export interface DeviceBuffer {
   readonly bytes: number
   /** Tensors that lie in it. */
   users: number
+  /** For a matrix that stays on the device: how many numbers it has, and their copy in bf16 once there is one. */
+  stays: { readonly length: number; narrow: DeviceBuffer | null } | null
 }
 
 /** No tensor is smaller: the driver aligns to this much. */
@@ -49,7 +51,7 @@ export class DeviceMemory {
     if (waiting !== undefined) this.#bytesWaiting -= size
     const address = waiting ?? this.#allocate(size)
     this.#bytesInUse += size
-    return { address, bytes: size, users: 1 }
+    return { address, bytes: size, users: 1, stays: null }
   }
 
   give(buffer: DeviceBuffer): void {

@@ -58,6 +58,10 @@ const CUBLAS = {
     'int cublasSgemm_v2(uint64_t, int, int, int, int, int, const float *, uint64_t, int, uint64_t, int, const float *, uint64_t, int)',
   cublasSgemmStridedBatched:
     'int cublasSgemmStridedBatched(uint64_t, int, int, int, int, int, const float *, uint64_t, int, int64_t, uint64_t, int, int64_t, const float *, uint64_t, int, int64_t, int)',
+  cublasGemmEx:
+    'int cublasGemmEx(uint64_t, int, int, int, int, int, const float *, uint64_t, int, int, uint64_t, int, int, const float *, uint64_t, int, int, int, int)',
+  cublasGemmStridedBatchedEx:
+    'int cublasGemmStridedBatchedEx(uint64_t, int, int, int, int, int, const float *, uint64_t, int, int, int64_t, uint64_t, int, int, int64_t, const float *, uint64_t, int, int, int64_t, int, int, int)',
 } as const
 
 const NVRTC = {

@@ -10,6 +10,7 @@ export interface Program {
  */
 const COMMON = `
 typedef unsigned char u8;
+typedef unsigned short u16;
 typedef unsigned int u32;
 typedef long long i64;
 struct Dims { i64 rank; i64 length[8]; i64 a[8]; i64 b[8]; };

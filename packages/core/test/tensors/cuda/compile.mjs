@@ -21,7 +21,7 @@ symlinkSync(driver, join(folder, 'libcublas.so.12'))
 process.env.SADDLE_CUDA_LIBRARIES = [folder, process.argv[2] ?? ''].join(delimiter)
 process.env.XDG_CACHE_HOME = folder
 
-const { currentBackend, useBackend } = await import('@saddle/core')
+const { currentBackend, useBackend, withPrecision } = await import('@saddle/core')
 const tf = await import('@tensorflow/tfjs-core')
 await useBackend('cuda')
 console.log(currentBackend().found())
@@ -35,6 +35,7 @@ const CALLS = {
   reduce: () => tf.sum(x, 0),
   values: () => tf.cast(x, 'int32'),
   softmax: () => tf.softmax(x),
+  narrow: () => withPrecision('bf16', () => tf.matMul(x, x)),
 }
 for (const [name, call] of Object.entries(CALLS)) {
   const start = performance.now()

@@ -6,6 +6,7 @@ import {
   scoped,
   timesMatrix,
   useBackend,
+  withPrecision,
 } from '@saddle/core'
 import * as tf from '@tensorflow/tfjs-core'
 import fc from 'fast-check'
@@ -21,6 +22,7 @@ import { describe, passesOf, SPECS, setUp, TOLERANCE, worst } from '../../networ
 import { normals } from '../../networks/reference.js'
 import { setCases } from '../../perturbation/cases.js'
 import { buildFake, noCompiler } from './fake/build.js'
+import { counterOf, countsOf } from './fake/counts.js'
 
 /** The numbers of the backend's kernels, compiled from their CUDA source for the fake, against the cpu backend's. */
 if (noCompiler !== false) {
@@ -30,6 +32,7 @@ if (noCompiler !== false) {
 
 const fake = buildFake()
 Object.assign(process.env, { SADDLE_CUDA_LIBRARIES: fake.folder, XDG_CACHE_HOME: fake.folder })
+const counts = counterOf(fake)
 const onHost: string[] = []
 process.on('warning', ({ message }) => onHost.push(message))
 t.teardown(() => {
@@ -221,6 +224,93 @@ t.test('every perturbation set projects, steps and measures as on the cpu', asyn
 
 t.test('networks, losses and sets never left the device for want of a kernel', async t => {
   t.same(onHost, [])
+})
+
+/** To the nearest number with `bits` bits of mantissa, ties to the even one: in float64, by scaling. */
+function roundTo(bits: number, x: number): number {
+  if (x === 0 || !Number.isFinite(x)) return x
+  const unit = 2 ** (Math.floor(Math.log2(Math.abs(x))) - bits + 1)
+  const [low, rest] = [Math.floor(x / unit), x / unit - Math.floor(x / unit)]
+  const up = rest > 0.5 || (rest === 0.5 && low % 2 !== 0)
+  return unit * (low + (up ? 1 : 0))
+}
+
+t.test('bf16 rounds the operands of products to 8 bits, and adds in float32', async t => {
+  const [m, k, n] = [5, 7, 4]
+  const [a, b] = [normals(3 * m * k, 41), normals(3 * k * n, 43)]
+  a.set([1 + 2 ** -8, 1 + 3 * 2 ** -8, -1 - 2 ** -8, 2 ** -130, 0, 3e30])
+  const rounded = (bits: number) => (values: Float32Array) => values.map(v => roundTo(bits, v))
+  const products = {
+    plain: (a: Float32Array, b: Float32Array) =>
+      tf.matMul(tf.tensor2d(a.slice(0, m * k), [m, k]), tf.tensor2d(b.slice(0, k * n), [k, n])),
+    transposed: (a: Float32Array, b: Float32Array) =>
+      tf.matMul(
+        tf.tensor2d(a.slice(0, m * k), [k, m]),
+        tf.tensor2d(b.slice(0, k * n), [n, k]),
+        true,
+        true,
+      ),
+    batched: (a: Float32Array, b: Float32Array) =>
+      tf.matMul(tf.tensor3d(a, [3, m, k]), tf.tensor3d(b, [3, k, n])),
+    'batched, one for all': (a: Float32Array, b: Float32Array) =>
+      tf.matMul(tf.tensor3d(a, [3, m, k]), tf.tensor2d(b.slice(0, k * n), [k, n])),
+  }
+  for (const [name, product] of Object.entries(products)) {
+    const got = await on('cuda', () => withPrecision('bf16', () => product(a, b)))
+    const wanted = await on('cpu', () => product(rounded(8)(a), rounded(8)(b)))
+    const whole = await on('cuda', () => product(a, b))
+    const relative = (x: Float32Array) =>
+      Math.max(...x.map((v, i) => Math.abs(v - wanted[i]!) / (1 + Math.abs(wanted[i]!))))
+    t.ok(relative(got) < 1e-6, `${name}: ${relative(got)}`)
+    t.ok(relative(whole) > 1e-4, `${name} in float32 is something else`)
+  }
+  const odd = [Number.NaN, Number.POSITIVE_INFINITY, 3.4e38]
+  const kept = await on('cuda', () =>
+    withPrecision('bf16', () => tf.matMul(tf.tensor2d(odd, [3, 1]), tf.ones([1, 1]))),
+  )
+  t.same([...kept], [Number.NaN, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY])
+})
+
+t.test('of a matrix that stays, the copy in bf16 stays until it changes', async t => {
+  await useBackend('cuda')
+  matricesChanged()
+  const matrix: Matrix = allocateMatrix(3, 2)
+  matrix.data.set([1 + 2 ** -9, 2, 3, 4, 5, 6])
+  const { bytesInUse } = tf.memory() as unknown as { bytesInUse: number }
+  const x = tf.tensor2d([1, 1], [2, 1])
+  const sums = () =>
+    withPrecision('bf16', () => scoped(() => [...timesMatrix(matrix, x).dataSync()]))
+  t.same(sums(), [3, 7, 11])
+  const second = await countsOf(counts, sums)
+  t.match(second, { launches: 1, bf16: 1, float32: 0, uploads: 0 }, 'only x is rounded')
+  const rows = await countsOf(counts, () =>
+    withPrecision('bf16', () =>
+      scoped(() =>
+        eachRowBlock(matrix, block => t.same([...tf.matMul(block, x).dataSync()], [3, 7, 11])),
+      ),
+    ),
+  )
+  t.equal(rows.launches, 1, 'a block of rows is a part of both copies')
+  matrix.data[0] = 10
+  matricesChanged([allocateMatrix(3, 2)])
+  t.same(sums(), [3, 7, 11], 'another matrix changed')
+  matricesChanged([matrix])
+  t.same(sums(), [12, 7, 11])
+  matricesChanged()
+  x.dispose()
+  t.equal((tf.memory() as unknown as { bytesInUse: number }).bytesInUse, bytesInUse)
+})
+
+t.test('passes of two branches send each matrix once, and no row of one again', async t => {
+  for (const spec of SPECS.filter(({ depth }) => depth < 3)) {
+    const { network, parameters, x, c } = setUp(spec)
+    await useBackend('cuda')
+    matricesChanged()
+    passesOf(network, parameters, x, c)
+    const bytes = 4 * Math.max(x.length, c.length)
+    const again = await countsOf(counts, () => passesOf(network, parameters, x, c))
+    t.ok(again.uploads > 0 && again.uploadedBytes <= again.uploads * bytes, describe(spec))
+  }
 })
 
 t.test('a matrix is sent once, and again after matricesChanged', async t => {
