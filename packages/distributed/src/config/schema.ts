@@ -176,7 +176,7 @@ export const configSchema = z
           .enum(['auto', 'examples', 'neurons'])
           .default('auto')
           .describe(
-            'what workers share out: examples, or neurons (one hidden layer); auto: what sends fewer numbers; decides the last bits of sums',
+            'what workers and ranks share out: examples, or neurons (one hidden layer); auto: what sends fewer numbers; decides the last bits of sums',
           ),
         update: z
           .enum(['auto', 'device', 'host'])
