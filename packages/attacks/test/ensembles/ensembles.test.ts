@@ -249,11 +249,11 @@ t.test('AutoAttack is its members one after another, for balls only', async t =>
       return { ...read(result), from: result.from!, queries: result.queries }
     })
   const whole = attacked(autoAttack())
-  const list = attacked(worstCase(autoAttackMembers('standard')))
+  const list = attacked(worstCase(autoAttackMembers('standard', 'linf')))
   t.ok(sameBits(whole.point, list.point))
   t.same(whole.from, list.from)
   t.same(
-    autoAttackMembers('standard').map(({ spec }) => spec.kind),
+    autoAttackMembers('standard', 'box-l1').map(({ spec }) => spec.kind),
     ['identity', 'apgd', 'apgd-targeted', 'fab', 'square'],
   )
   t.ok(whole.success.every(s => s === 0 || s === 1) && mean(whole.success) > 0)
@@ -265,5 +265,6 @@ t.test('AutoAttack is its members one after another, for balls only', async t =>
       autoAttack().run(model, tf.tensor2d(p.x, [6, 6]), tf.tensor1d(labels), { ...options, set })
     t.throws(run, { code: 'CONFIG' })
   })
+  t.throws(() => autoAttackMembers('plus', 'l1'), { code: 'CONFIG' })
   t.throws(() => worstCase([]), { code: 'CONFIG' })
 })
