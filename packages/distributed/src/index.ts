@@ -27,11 +27,11 @@ export {
   planMemory,
   usableMemory,
 } from './memory/plan.js'
+export { type ReadMlp, readMlp } from './models/read-mlp.js'
 export { endTogether } from './ranks/end.js'
 export { openRanks } from './ranks/open.js'
 export { alone, type Ranks } from './ranks/ranks.js'
 export type { Evaluation, RunSummary, StepRecord, TrainEvent } from './run/events.js'
-export { type ReadMlp, readMlp } from './models/read-mlp.js'
 export { exportPerceptron } from './run/export.js'
 export { createRunFolder, openRunFolder } from './run/folder.js'
 export { type Holder, runHolder } from './run/lock.js'

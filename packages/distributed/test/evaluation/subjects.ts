@@ -65,7 +65,7 @@ export function outputsOf(layers: Layers, x: readonly number[]): number[] {
 }
 
 /** A perceptron 6 → 16 → 4 and points of the unit box, labelled by it but for every seventh. */
-export function randomSubject(count: number): {
+function randomSubject(count: number): {
   layers: Layers
   points: number[][]
   labels: number[]
