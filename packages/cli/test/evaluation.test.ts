@@ -147,7 +147,7 @@ t.test('wrong usage of evaluate and gallery exits with 2 and says what to do', a
     [['evaluate', ...subject()], /--radii 0\.1,0\.2/],
     [['evaluate', ...subject(), '--radii', '-1'], /Radius "-1": expected a number ≥ 0/],
     [['evaluate', ...subject(), '--set', 'linff'], /Allowed choices are linf/],
-    [['evaluate', ...subject(), '--seed', '-1'], /whole number from 0 on/],
+    [['evaluate', ...subject(), '--seed', '-1'], /whole number, 0 or above/],
     [['evaluate', ...subject(), '--radii', '0.1', '--activation', 'rleu'], /rleu.*relu/],
     [['evaluate', ...subject(), '--radii', '0.1', '--criterion', 'x'], /targeted:next/],
     [['gallery', ...subject(), '--radii', '0.1,0.2'], /shows one radius/],
@@ -226,7 +226,7 @@ t.test(
       t.equal(pngs.length, 27)
       const size = 4 * channels
       const grey = (share: number) => Math.round(255 * share)
-      const ramp = Array.from({ length: size }, (_, k) => k / size)
+      const ramp = Array.from({ length: size }, (_, k) => Math.fround(k / size))
       t.match(pngs[0], { width: 2, height: 2, channels })
       t.same([...pngs[0]!.data], ramp.map(grey))
       // The largest change, 0.25, is white: twice 0.25 above the middle.

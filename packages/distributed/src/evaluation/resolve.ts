@@ -27,7 +27,7 @@ import {
 } from './subject.js'
 
 /** An attack as a configuration has it: what is left out has its default. */
-export interface AttackInput {
+interface AttackInput {
   readonly kind: string
   readonly [option: string]: unknown
 }

@@ -1,6 +1,13 @@
+import { readFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openStream } from '@saddle/core'
+import {
+  type EvaluateOptions,
+  type EvaluationReport,
+  type EvaluationRequest,
+  evaluate,
+} from '@saddle/distributed'
 import { type SafeTensor, writeSafetensors } from '../../dist/checkpoint/safetensors.js'
 import { writeNpy } from '../../dist/run/npy.js'
 
@@ -58,7 +65,7 @@ export function outputsOf(layers: Layers, x: readonly number[]): number[] {
 }
 
 /** A perceptron 6 → 16 → 4 and points of the unit box, labelled by it but for every seventh. */
-export function randomSubject(count: number): {
+function randomSubject(count: number): {
   layers: Layers
   points: number[][]
   labels: number[]
@@ -83,4 +90,38 @@ export function randomSubject(count: number): {
     return i % 7 === 0 ? (best + 1) % 4 : best
   })
   return { layers, points, labels }
+}
+
+/** Three blocks of examples, the last one short. */
+export const COUNT = 300
+
+/** What the tests evaluate: three attacks at two radii, on a random perceptron that is saved in `folder`. */
+export async function standardRequest(folder: string) {
+  const subject = randomSubject(COUNT)
+  const files = await saveFiles(folder, subject.layers, subject.points, subject.labels)
+  const attacks = [
+    { kind: 'fgsm' },
+    { kind: 'pgd', steps: 4, restarts: 2, start: 'clean-first' },
+    { kind: 'uniform', draws: 3 },
+  ]
+  const request: EvaluationRequest = { ...files, radii: [0.05, 0.2], attacks, seed: 3 }
+  return { ...subject, files, attacks, request }
+}
+
+/** A report without what may differ between equal evaluations. */
+export function lasting(report: EvaluationReport & { dir: string }): object {
+  const { dir: _, seconds: __, workers: ___, attacks, ...rest } = report
+  return { ...rest, attacks: attacks.map(({ seconds: _, ...attack }) => attack) }
+}
+
+/** What an evaluation leaves: its report and the bytes of its arrays. */
+export async function leftBy(request: EvaluationRequest, out: string, options: EvaluateOptions) {
+  const saveAdversarial = join(out, 'adversarial.npy')
+  const report = await evaluate({ ...request, out, saveAdversarial }, options)
+  const bytes = (file: string) => readFileSync(join(out, file)).toString('base64')
+  return {
+    report: lasting(report),
+    examples: bytes('examples.safetensors'),
+    points: bytes('adversarial.npy'),
+  }
 }
