@@ -117,8 +117,8 @@ t.test('a gradient step of an attack is a few launches, and waits for nothing', 
     )
   }
   for (const [name, config, most] of [
-    ['deep', deep, 34],
-    ['classes', classes, 44],
+    ['deep', deep, 38],
+    ['classes', classes, 52],
   ] as const) {
     const [few, many] = [await asked(name, config, 2), await asked(name, config, 4)]
     const each = (what: keyof Counts) => (many[what] - few[what]) / 2
