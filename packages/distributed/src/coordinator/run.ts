@@ -58,8 +58,8 @@ export async function beginRun(
     const workers = options.workers ?? shareOfCores(config.compute.workers, here)
     const chosen = await chooseDevices({ ...config.compute, workers })
     await requirePrecision(config.compute.precision, chosen.devices)
-    const split = splitFor(config, chosen)
-    const update = await updateFor(config.compute.update, chosen.devices)
+    const update = await updateFor(config.compute, chosen.devices)
+    const split = splitFor(config, chosen, update)
     const compute = { ...config.compute, backend: chosen.backend, split, update }
     const resolved = { ...config, compute }
     const directory = options.directory ?? process.cwd()
@@ -96,10 +96,17 @@ function short(hash: string): string {
   return hash.slice(0, 16)
 }
 
-/** Members of a team wait for each other on memory that only threads share: processes split examples. */
-function splitFor({ compute: { split } }: Config, { devices }: Chosen): Config['compute']['split'] {
+/**
+ * Members of a team wait for each other on memory that only threads share: processes split examples. So do devices that
+ * update weights, which a team would make wait at every pass.
+ */
+function splitFor(
+  { compute: { split } }: Config,
+  { devices }: Chosen,
+  update: 'device' | 'host',
+): Config['compute']['split'] {
   const own = devices.find(device => device.process !== null)
-  if (own === undefined) return split
+  if (own === undefined) return update === 'device' ? 'examples' : split
   if (split !== 'neurons') return 'examples'
   throw new SaddleError(
     'CONFIG',
