@@ -67,3 +67,48 @@ export function printStepTime({ network, width, gradient, peer, ratio, attack, f
   const cells = [gradient, peer, ratio, attack, factors, update, attack + factors + update]
   line([network, width, ...cells.map(cell => cell.toFixed(1))], STEP_TIME)
 }
+
+const ALLREDUCE = [12, 10, 10, 10, 7]
+
+export function printAllreduce({ network, missing, ranks, sizes }) {
+  if (missing !== undefined) return console.log(`  ${network}: ${missing}`)
+  console.log(`  ${network}, ${ranks} ranks`)
+  line(['    bytes', 'time', 'in C', 'GB/s', 'ratio'], ALLREDUCE)
+  for (const { bytes, seconds, peerSeconds, bytesPerSecond, ratio: value } of sizes)
+    line(
+      [
+        `    ${bytes}`,
+        microseconds(seconds),
+        microseconds(peerSeconds),
+        (bytesPerSecond / 1e9).toFixed(3),
+        ratio(value),
+      ],
+      ALLREDUCE,
+    )
+}
+
+function microseconds(seconds) {
+  return seconds < 1e-3 ? `${(1e6 * seconds).toFixed(1)} µs` : time(seconds)
+}
+
+const kb = bytes => `${(bytes / 1000).toFixed(0)} kB`
+
+export function printRanks({ network, missing, points }) {
+  if (missing !== undefined) return console.log(`  ${network}: ${missing}`)
+  for (const point of points) {
+    if (network === 'bytes')
+      console.log(
+        `  ${point.label}, ${point.ranks} ranks, all together a step: formula ${kb(point.formula)}, ` +
+          `counted ${kb(point.counted)}, over the device ${kb(point.kernel)}`,
+      )
+    else if (network === 'steps')
+      console.log(
+        `  ${point.ranks} ranks: ${time(point.seconds)} a step, ${(100 * point.waiting).toFixed(0)} % of it waiting`,
+      )
+    else
+      console.log(
+        `  m = ${point.width}: factors ${kb(point.factors.bytes)}, ${time(point.factors.wait)}; ` +
+          `dense ${kb(point.dense.bytes)}, ${time(point.dense.wait)}`,
+      )
+  }
+}

@@ -16,6 +16,18 @@ export function exitCodeOf(error: unknown): number {
   return USAGE.has(error.code) ? exitCodes.usage : exitCodes.failed
 }
 
+const silenced = new WeakSet<object>()
+
+/** Leaves the telling of an error to another process, that has it too. */
+export function silence(error: unknown): void {
+  if (typeof error === 'object' && error !== null) silenced.add(error)
+}
+
+/** Whether an error is another process's to tell. */
+export function isSilenced(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && silenced.has(error)
+}
+
 /** By name and not by class, so that asking does not load the packages that own the class. */
 export function isSaddleError(error: unknown): error is SaddleError {
   return error instanceof Error && error.name === 'SaddleError' && 'code' in error

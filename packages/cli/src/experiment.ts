@@ -3,7 +3,9 @@ import { mkdir, readdir, readFile, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SaddleError } from '@saddle/core'
 import {
+  alone,
   type Config,
+  type Ranks,
   type RunSummary,
   readConfig,
   type TrainEvent,
@@ -45,19 +47,23 @@ export async function runExperiment(
   dir: string,
   options: ExperimentOptions = {},
 ): Promise<ExperimentResult> {
-  if (existsSync(join(dir, 'config.yaml')) || existsSync(experimentFile(dir)))
-    throw new SaddleError(
-      'CONFIG',
-      `${dir} holds a run already. Go on with it by \`saddle resume ${dir}\`, or name another folder with --out.`,
-      { dir },
-    )
-  if (baselineOf(config) === null) return carryOn(trainer, config, dir, options)
-  await mkdir(dir, { recursive: true })
-  await writeConfig(config, experimentFile(dir))
+  const ranks = options.ranks ?? alone()
+  await ranks.fromFirst(async () => {
+    if (existsSync(join(dir, 'config.yaml')) || existsSync(experimentFile(dir)))
+      throw new SaddleError(
+        'CONFIG',
+        `${dir} holds a run already. Go on with it by \`saddle resume ${dir}\`, or name another folder with --out.`,
+        { dir },
+      )
+    if (baselineOf(config) === null) return
+    await mkdir(dir, { recursive: true })
+    await writeConfig(config, experimentFile(dir))
+  })
+  if (baselineOf(config) === null) return carryOn(trainer, config, dir, options, ranks)
   try {
-    return await carryOn(trainer, config, dir, options)
+    return await carryOn(trainer, config, dir, options, ranks)
   } catch (error) {
-    if (!existsSync(join(dir, 'baseline'))) await forget(dir)
+    if (ranks.isFirst && !existsSync(join(dir, 'baseline'))) await forget(dir)
     throw error
   }
 }
@@ -72,9 +78,10 @@ export async function resumeExperiment(
   dir: string,
   options: ExperimentOptions = {},
 ): Promise<ExperimentResult> {
-  if (existsSync(experimentFile(dir))) {
-    const { config } = await readConfig(experimentFile(dir))
-    return carryOn(trainer, config, dir, options)
+  const ranks = options.ranks ?? alone()
+  if (await ranks.fromFirst(() => existsSync(experimentFile(dir)))) {
+    const { config } = await ranks.together(() => readConfig(experimentFile(dir)))
+    return carryOn(trainer, config, dir, options, ranks)
   }
   const { onEvent, ...rest } = options
   let part: Part = { role: 'main', dir, label: 'run' }
@@ -105,16 +112,17 @@ async function carryOn(
   config: Config,
   dir: string,
   options: ExperimentOptions,
+  ranks: Ranks,
 ): Promise<ExperimentResult> {
   const twin = baselineOf(config)
   let baseline: RunSummary | null = null
   if (twin !== null) {
     const part: Part = { role: 'baseline', dir: join(dir, 'baseline'), label: 'identity' }
-    baseline = await runPart(trainer, part, twin, options)
+    baseline = await runPart(trainer, part, twin, options, ranks)
     if (baseline.status === 'stopped') return { status: 'stopped', dir, main: null, baseline }
   }
   const part: Part = { role: 'main', dir, label: attackName(config.attack) }
-  const main = await runPart(trainer, part, config, options)
+  const main = await runPart(trainer, part, config, options, ranks)
   return { status: main.status, dir, main, baseline }
 }
 
@@ -123,11 +131,15 @@ async function runPart(
   part: Part,
   config: Config,
   { onEvent, ...rest }: ExperimentOptions,
+  ranks: Ranks,
 ): Promise<RunSummary> {
-  const finished = await finishedSummary(part.dir)
+  const { finished, begun } = await ranks.fromFirst(async () => ({
+    finished: await finishedSummary(part.dir),
+    begun: existsSync(join(part.dir, 'config.yaml')),
+  }))
   if (finished !== null) return finished
   const options: TrainerOptions = { ...rest, onEvent: event => onEvent?.(part, event) }
-  return existsSync(join(part.dir, 'config.yaml'))
+  return begun
     ? trainer.resume(part.dir, options)
     : trainer.train(config, { ...options, out: part.dir })
 }

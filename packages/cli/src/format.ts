@@ -16,6 +16,11 @@ export function figure(value: number): string {
   return value.toFixed(Math.max(0, Math.min(4, 3 - Math.floor(Math.log10(size)))))
 }
 
+/** A number that somebody chose, with at most four digits: 0.05, 0.03137, 12. */
+export function plain(value: number): string {
+  return String(Number(value.toPrecision(4)))
+}
+
 /** Seconds as `0:07`, `12:40` or `3:05:00`. */
 export function duration(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds))

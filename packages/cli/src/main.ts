@@ -1,5 +1,5 @@
 import { createProgram } from './commands/program.js'
-import { exitCodeOf, isSaddleError } from './exit.js'
+import { exitCodeOf, isSaddleError, isSilenced } from './exit.js'
 import { processTerminal, type Terminal } from './terminal.js'
 
 /**
@@ -17,7 +17,7 @@ export async function main(
     return 0
   } catch (error) {
     const code = exitCodeOf(error)
-    if (!isCommander(error)) tell(error, terminal)
+    if (!isCommander(error) && !isSilenced(error)) tell(error, terminal)
     return code
   }
 }

@@ -1,6 +1,11 @@
 import { constants } from 'node:os'
 
-const SIGNALS = ['SIGINT', 'SIGTERM'] as const
+/** After one of these a second one of them insists. */
+const REQUESTS = ['SIGINT', 'SIGTERM'] as const
+/** What schedulers send ahead of the end; it never insists. */
+const WARNING = 'SIGUSR1'
+/** What Open MPI's mpirun sends its processes before it ends them; elsewhere it says that a stopped process goes on. */
+const CONTINUED = 'SIGCONT'
 
 /** A request to stop, made by a signal; `release` gives the signals back. */
 export interface Stopping {
@@ -9,24 +14,40 @@ export interface Stopping {
 }
 
 /**
- * The first SIGINT or SIGTERM asks for a stop at the next step boundary (abort, then `onRequest`); the second calls
- * `onInsist` and ends the process at once with 128 + the signal's number. Checkpoints written before stay whole.
+ * The first SIGINT, SIGTERM or SIGUSR1 asks for a stop at the next step boundary (abort, then `onRequest`). A second
+ * SIGINT or SIGTERM calls `onInsist` and ends the process at once with 128 + the signal's number. Checkpoints written
+ * before stay whole.
+ *
+ * @param underOpenMpi whether SIGCONT asks for a stop too: mpirun sends it, and SIGTERM somewhat later, when it was asked
+ *   to end the job or another rank died.
  */
-export function stopOnSignals(onRequest: () => void, onInsist: () => void): Stopping {
+export function stopOnSignals(
+  onRequest: () => void,
+  onInsist: () => void,
+  underOpenMpi = false,
+): Stopping {
   const controller = new AbortController()
-  const listener = (signal: NodeJS.Signals) => {
-    if (controller.signal.aborted) {
-      onInsist()
-      process.exit(128 + constants.signals[signal])
-    }
+  let requests = 0
+  const ask = () => {
+    if (controller.signal.aborted) return
     controller.abort()
     onRequest()
   }
-  for (const signal of SIGNALS) process.on(signal, listener)
+  const onRequestSignal = (signal: NodeJS.Signals) => {
+    if (++requests > 1) {
+      onInsist()
+      process.exit(128 + constants.signals[signal])
+    }
+    ask()
+  }
+  const warnings = underOpenMpi ? [WARNING, CONTINUED] : [WARNING]
+  for (const signal of REQUESTS) process.on(signal, onRequestSignal)
+  for (const signal of warnings) process.on(signal, ask)
   return {
     signal: controller.signal,
     release() {
-      for (const signal of SIGNALS) process.off(signal, listener)
+      for (const signal of REQUESTS) process.off(signal, onRequestSignal)
+      for (const signal of warnings) process.off(signal, ask)
     },
   }
 }

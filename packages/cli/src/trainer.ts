@@ -1,4 +1,4 @@
-import type { ConfigInput, RunSummary, TrainEvent } from '@saddle/distributed'
+import type { ConfigInput, Ranks, RunSummary, TrainEvent } from '@saddle/distributed'
 
 /** What the command needs of `@saddle/distributed` to train: a seam, so that its logic is tested without training. */
 export interface Trainer {
@@ -8,6 +8,8 @@ export interface Trainer {
 
 export interface TrainerOptions {
   readonly workers?: number
+  /** Processes that carry the experiment out together; default: this one alone. */
+  readonly ranks?: Ranks
   readonly signal?: AbortSignal
   readonly onEvent?: (event: TrainEvent) => void
 }

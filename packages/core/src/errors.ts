@@ -15,6 +15,7 @@ export type ErrorCode =
   | 'DISK' // the disk is full or a folder cannot be written
   | 'WORKER' // workers died repeatedly on the same task
   | 'NUMERIC' // a loss or a weight is not finite
+  | 'COLLECTIVE' // the ranks of a job can't be joined up, or what they do together failed
   | 'STOPPED' // stopped on request
 
 export interface WireError {

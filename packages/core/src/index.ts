@@ -5,6 +5,7 @@ export type { Activation } from './activations/activation.js'
 export { activationFrom } from './activations/by-name.js'
 // data
 export type { DataSpec, DataSplit, Dataset } from './data/dataset.js'
+export { type LabelledData, type LabelledFiles, loadLabelled } from './data/labelled.js'
 export { loadData } from './data/load.js'
 // descent
 export { type BallScales, ballScales, type GroupDistance } from './descent/ball.js'
@@ -14,6 +15,7 @@ export {
   regretTerms,
   sumOutputComparisons,
 } from './descent/comparison.js'
+export type { DeviceUpdate, UpdatedMatrix } from './descent/device-update.js'
 export { combineFactors, combineInto, type FactorArrays } from './descent/factors.js'
 export {
   checkRegret,
@@ -59,6 +61,7 @@ export { type DeepReluOptions, deepReluNetwork } from './networks/deep.js'
 export { foldFrom } from './networks/fold.js'
 export { footprintOf } from './networks/footprint.js'
 export { networkFrom } from './networks/from-spec.js'
+export { type Mlp, type MlpLayer, type MlpPasses, mlpPasses } from './networks/mlp.js'
 export type {
   BallGroup,
   Cotangent,
@@ -77,6 +80,7 @@ export { boxL1 } from './perturbation/box-l1.js'
 export { boxL2 } from './perturbation/box-l2.js'
 export { boxLinf } from './perturbation/box-linf.js'
 export { boxSphere } from './perturbation/box-sphere.js'
+export { requireDomain } from './perturbation/domain.js'
 export { perturbationSetFrom } from './perturbation/from-spec.js'
 export { l1Ball } from './perturbation/l1-ball.js'
 export { l2Ball } from './perturbation/l2-ball.js'
@@ -108,6 +112,7 @@ export {
   requireBackend,
   useBackend,
 } from './tensors/backends.js'
+export { examplesThatFit, type HeldBytes } from './tensors/cuda/fit.js'
 export {
   allocateMatrix,
   blockRows,
@@ -118,8 +123,10 @@ export {
   timesMatrix,
   writeMatrix,
 } from './tensors/matrix.js'
+export { type Precision, withPrecision } from './tensors/precision.js'
 export { matricesChanged } from './tensors/resident.js'
 export { scoped } from './tensors/scope.js'
+export { withRoomyStacks } from './tensors/stacks.js'
 export { putRows, takeRows } from './tensors/take.js'
 // theory
 export { type PointPair, pointPair, unitPair } from './theory/angle.js'

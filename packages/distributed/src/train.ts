@@ -3,6 +3,8 @@ import { absolutePaths } from './config/files.js'
 import { parseConfig } from './config/parse.js'
 import type { ConfigInput } from './config/schema.js'
 import { beginRun, carryOut, type RunOptions } from './coordinator/run.js'
+import { endTogether } from './ranks/end.js'
+import { openRanks } from './ranks/open.js'
 import type { RunSummary } from './run/events.js'
 import { createRunFolder, openRunFolder, refuseExistingRun } from './run/folder.js'
 import { withRunFolder } from './run/lock.js'
@@ -30,12 +32,20 @@ export interface TrainOptions extends RunOptions {
  *   training, with the checkpoints written so far intact.
  */
 export async function train(config: ConfigInput, options: TrainOptions = {}): Promise<RunSummary> {
-  const resolved = absolutePaths(parseConfig(config), options.directory ?? process.cwd())
-  const dir = options.out ?? join('runs', `${resolved.name}-${timestamp()}`)
-  await refuseExistingRun(dir)
-  const begun = await beginRun(dir, resolved, options)
-  await createRunFolder(dir, begun.config)
-  return withRunFolder(dir, () => carryOut(dir, begun, options))
+  const ranks = options.ranks ?? (await openRanks())
+  return endTogether(ranks, async () => {
+    const resolved = await ranks.together(() =>
+      absolutePaths(parseConfig(config), options.directory ?? process.cwd()),
+    )
+    const dir = await ranks.fromFirst(async () => {
+      const out = options.out ?? join('runs', `${resolved.name}-${timestamp()}`)
+      await refuseExistingRun(out)
+      return out
+    })
+    const begun = await beginRun(dir, resolved, options, ranks)
+    await ranks.fromFirst(() => createRunFolder(dir, begun.config))
+    return withRunFolder(dir, () => carryOut(dir, begun, options, ranks), ranks)
+  })
 }
 
 /**
@@ -46,10 +56,13 @@ export async function train(config: ConfigInput, options: TrainOptions = {}): Pr
  *   to other data or another configuration.
  */
 export async function resume(dir: string, options: RunOptions = {}): Promise<RunSummary> {
-  const { config } = await openRunFolder(dir)
-  return withRunFolder(dir, async () =>
-    carryOut(dir, await beginRun(dir, config, options), options),
-  )
+  const ranks = options.ranks ?? (await openRanks())
+  return endTogether(ranks, async () => {
+    const { config } = await ranks.together(() => openRunFolder(dir))
+    const work = async () =>
+      carryOut(dir, await beginRun(dir, config, options, ranks), options, ranks)
+    return withRunFolder(dir, work, ranks)
+  })
 }
 
 /** yyyymmdd-hhmmss, local time. */

@@ -1,5 +1,7 @@
 import { join } from 'node:path'
 import { SaddleError } from '@saddle/core'
+import type { Ranks } from '@saddle/distributed'
+import { silence } from '../exit.js'
 import type { ExperimentOptions, ExperimentResult } from '../experiment.js'
 import { createReporter } from '../progress/reporter.js'
 import { drawPictures } from '../report/pictures.js'
@@ -15,35 +17,55 @@ export interface SharedFlags {
 }
 
 /**
- * Carries out an experiment for a person: progress and signals while it runs, then pictures and the table.
+ * Carries out an experiment for a person: progress and signals while it runs, then pictures and the table. Where a
+ * launcher started several processes they do it together, and rank 0 does the talking.
  *
  * @throws SaddleError STOPPED if it was stopped on request, with how to go on; whatever the experiment throws.
  */
 export async function conduct(
   terminal: Terminal,
   flags: SharedFlags,
-  experiment: (options: ExperimentOptions) => Promise<ExperimentResult>,
+  experiment: (options: ExperimentOptions, ranks: Ranks) => Promise<ExperimentResult>,
 ): Promise<void> {
-  const reporter = createReporter(terminal, flags.quiet === true)
+  const { endTogether, openRanks } = await import('@saddle/distributed')
+  const ranks = await openRanks()
+  try {
+    await endTogether(ranks, () => carryOut(terminal, flags, ranks, experiment))
+  } catch (error) {
+    if (!ranks.isFirst) silence(error)
+    throw error
+  } finally {
+    await ranks.close()
+  }
+}
+
+async function carryOut(
+  terminal: Terminal,
+  flags: SharedFlags,
+  ranks: Ranks,
+  experiment: (options: ExperimentOptions, ranks: Ranks) => Promise<ExperimentResult>,
+): Promise<void> {
+  const reporter = createReporter(terminal, flags.quiet === true || !ranks.isFirst)
   const stopping = stopOnSignals(
     () => reporter.note('stopping after this step, with a checkpoint; once more to exit at once'),
     () => reporter.close(),
+    ranks.collective.kind === 'openmpi',
   )
   let result: ExperimentResult
   try {
-    result = await experiment({
-      signal: stopping.signal,
-      onEvent: reporter.event,
-      ...(flags.workers === undefined ? {} : { workers: flags.workers }),
-    })
+    const options = { ranks, signal: stopping.signal, onEvent: reporter.event }
+    const workers = flags.workers === undefined ? {} : { workers: flags.workers }
+    result = await experiment({ ...options, ...workers }, ranks)
   } finally {
     reporter.close()
     stopping.release()
   }
-  const pictures = await drawPictures(result)
-  if (flags.json === true) terminal.out.write(`${JSON.stringify(asJson(result))}\n`)
-  if (result.status === 'stopped') throw stopped(result)
-  if (flags.json !== true) terminal.out.write(closing(result, pictures))
+  await ranks.fromFirst(async () => {
+    const pictures = await drawPictures(result)
+    if (flags.json === true) terminal.out.write(`${JSON.stringify(asJson(result))}\n`)
+    if (result.status === 'stopped') throw stopped(result)
+    if (flags.json !== true) terminal.out.write(closing(result, pictures))
+  })
 }
 
 /** The summary of the main training, with its run folder and its baseline's summary. */

@@ -9,7 +9,8 @@ Examples:
   saddle resume runs/wide --workers 8
 
 The result has the same bits as if the run had never been interrupted, whatever
-the number of workers. A run that is done already just prints its table again.`
+the number of workers. A run that is done already just prints its table again.
+The folder of a sweep is gone on with cell by cell.`
 
 export function addResume(program: Command, terminal: Terminal): void {
   program
@@ -25,6 +26,12 @@ export function addResume(program: Command, terminal: Terminal): void {
       const { resume, train } = await import('@saddle/distributed')
       const { conduct } = await import('./conduct.js')
       const { resumeExperiment } = await import('../experiment.js')
-      await conduct(terminal, flags, options => resumeExperiment({ train, resume }, dir, options))
+      const { cellsOfSweep } = await import('../sweep.js')
+      const cells = cellsOfSweep(dir)
+      if (cells !== null) {
+        const { trainSweep } = await import('./train-sweep.js')
+        await trainSweep(terminal, flags, { train, resume }, dir, cells)
+      } else
+        await conduct(terminal, flags, options => resumeExperiment({ train, resume }, dir, options))
     })
 }

@@ -24,26 +24,43 @@ export function createReporter({ err }: Terminal, quiet: boolean): Reporter {
 export function remarkOn(part: Part, event: TrainEvent): string | null {
   switch (event.kind) {
     case 'start': {
-      const { config, fromStep, workers, backend, passedOver, split, plan } = event
+      const { config, fromStep, workers, ranks, travels, backend, precision, passedOver } = event
+      const { split, plan } = event
       const from = fromStep === 0 ? '' : `, from step ${fromStep}`
       const title = part.role === 'baseline' ? 'baseline, trained with' : 'trained with'
       const others = passedOver.map(p => `\n  passed over ${p.name}: ${p.reason}`)
+      const rounded =
+        precision === 'float32' ? '' : `, the attack in ${precision}, all else in float32`
       const forms = plan.map(
         p =>
           `\n  gradients of ${p.matrix} travel ${p.form === 'dense' ? 'dense' : 'as factors'} ` +
           `(factors ${bytes(p.factorBytes)}, dense ${bytes(p.denseBytes)})`,
       )
+      const together = ranks === 1 ? '' : `${ranks} ranks, this one with `
+      const sent = travels.map(
+        t => `\n  ${MEANS[t.means]} of ${t.matrix}: each rank sends ${bytes(t.bytes)} a step`,
+      )
       return (
         `${title} ${attackName(config.attack)}: ${config.descent.steps} steps${from}, ` +
-        `${workers} ${workers === 1 ? 'worker' : 'workers'} on ${backend}${others.join('')}\n  ${splitLine(split)}${forms.join('')}`
+        `${together}${workers} ${workers === 1 ? 'worker' : 'workers'} on ${backend}${rounded}${others.join('')}\n  ` +
+        `${splitLine(split)}${forms.join('')}${sent.join('')}`
       )
     }
     case 'worker-lost':
       return `a worker was lost on ${event.task} (${event.reason}); doing it again, attempt ${event.attempt}`
+    case 'warning':
+      return event.message
     default:
       return null
   }
 }
+
+/** How gradients get from rank to rank. */
+const MEANS = {
+  gather: 'ranks gather the factors',
+  order: 'ranks add up, in example order, the gradients',
+  reduce: 'ranks all-reduce the gradients',
+} as const
 
 type Split = Extract<TrainEvent, { kind: 'start' }>['split']
 

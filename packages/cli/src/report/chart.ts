@@ -44,6 +44,8 @@ export interface Line {
   readonly area?: boolean
   /** Single points, drawn as dots. */
   readonly dots?: boolean
+  /** A line with a dot at every point. */
+  readonly marked?: boolean
 }
 
 /** One of the plots that stand above each other over the same steps. */
@@ -62,7 +64,7 @@ export interface Panel {
 
 /**
  * Panels above each other as one SVG, `WIDTH` wide, with a title, a legend of all named lines (equal names share an entry), and
- * one axis of steps from 0 to `steps`.
+ * one axis of steps from 0 to `steps`, or of whatever `axis` names.
  * Nothing moves and nothing is fetched: the picture can be read, printed and kept.
  */
 export function drawChart(
@@ -70,6 +72,7 @@ export function drawChart(
   subtitle: string,
   steps: number,
   panels: readonly Panel[],
+  axis = 'step t',
 ): string {
   const tops = panels.map((_, i) => TOP + sum(panels.slice(0, i).map(p => p.height + GAP)))
   const height = tops.at(-1)! + panels.at(-1)!.height + BOTTOM
@@ -104,7 +107,7 @@ export function drawChart(
       top: tops[i]!,
       height: panel.height,
     })),
-    xAxis: panels.map((_, i) => xAxis(i, i === panels.length - 1, Math.max(1, steps))),
+    xAxis: panels.map((_, i) => xAxis(i, i === panels.length - 1, steps > 0 ? steps : 1, axis)),
     yAxis: panels.map(yAxis),
     series: panels.flatMap((panel, i) => panel.lines.map((line, j) => series(panel, line, i, j))),
   } satisfies ComposeOption<LineSeriesOption>)
@@ -118,13 +121,13 @@ function withoutHovering(svg: string): string {
   return svg.replace(/<style[\s\S]*?<\/style>\s*/g, '').replace(/ class="[^"]*"/g, '')
 }
 
-function xAxis(index: number, last: boolean, steps: number): object {
+function xAxis(index: number, last: boolean, steps: number, name: string): object {
   return {
     gridIndex: index,
     type: 'value',
     min: 0,
     max: steps,
-    name: last ? 'step t' : '',
+    name: last ? name : '',
     nameLocation: 'middle',
     nameGap: 30,
     nameTextStyle: { fontSize: 13, color: INK },
@@ -172,7 +175,9 @@ function series(panel: Panel, line: Line, index: number, place: number): object 
     type: 'line',
     data,
     sampling: 'lttb',
-    showSymbol: false,
+    showSymbol: line.marked === true,
+    symbol: 'circle',
+    symbolSize: 7,
     lineStyle: {
       color: colour,
       width: line.area === true ? 0 : 2,

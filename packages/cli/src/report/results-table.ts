@@ -1,39 +1,17 @@
 import type { Evaluation, RunSummary } from '@saddle/distributed'
-import Table from 'cli-table3'
 import type { ExperimentResult } from '../experiment.js'
 import { attackName, figure, percent } from '../format.js'
-
-/** Rules above and below, two spaces between columns: the style of a printed table, and 78 columns wide. */
-const PRINTED = {
-  top: '─',
-  'top-mid': '──',
-  'top-left': '',
-  'top-right': '',
-  bottom: '─',
-  'bottom-mid': '──',
-  'bottom-left': '',
-  'bottom-right': '',
-  left: '',
-  'left-mid': '',
-  mid: '─',
-  'mid-mid': '──',
-  right: '',
-  'right-mid': '',
-  middle: '  ',
-} as const
+import { printedTable } from './printed-table.js'
 
 /**
  * The closing table of an experiment: what each network loses and gets right, on clean points and under the
  * evaluation's attack, how far its weights went against R, and how often the projection acted.
  *
- * Columns past the first two are numbers; a part that was not evaluated shows as –.
+ * Columns past the first two are numbers, 78 columns in all; a part that was not evaluated shows as –.
  */
 export function resultsTable({ main, baseline }: ExperimentResult): string {
-  const table = new Table({
-    chars: PRINTED,
-    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
-    colAligns: ['left', 'left', 'right', 'right', 'right', 'right', 'right', 'right'],
-    head: [
+  return printedTable(
+    [
       'trained\nwith',
       '\non',
       'clean\nloss',
@@ -43,9 +21,9 @@ export function resultsTable({ main, baseline }: ExperimentResult): string {
       '‖W−W₀‖\nof R',
       'projected\nsteps',
     ],
-  })
-  for (const summary of [baseline, main]) if (summary !== null) table.push(rowOf(summary))
-  return table.toString()
+    ['left', 'left', 'right', 'right', 'right', 'right', 'right', 'right'],
+    [baseline, main].filter(summary => summary !== null).map(rowOf),
+  )
 }
 
 /** One row a training; its train and test figures are two lines of the same cells. */
@@ -80,6 +58,8 @@ export function resultsNote({ main, baseline }: ExperimentResult): string {
     `Robust: under ${attackName(evaluationAttack)}, on ${on.join(' and ')} examples.`,
     'A stronger attack may find more: robust accuracies are upper bounds.',
   ]
+  if (summary.precision !== 'float32')
+    lines.push(`Trained with attacks in ${summary.precision}; every figure is of float32.`)
   if (errorBound !== null && errorBound < 0.5)
     lines.push(
       `A training loss of ${figure(train.robustLoss)} allows ${percent(errorBound)} errors at most, under this attack.`,

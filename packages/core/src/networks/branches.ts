@@ -1,8 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { Activation } from '../activations/activation.js'
 import { assertShape, SaddleError } from '../errors.js'
-import { type Matrix, timesMatrix } from '../tensors/matrix.js'
-import { tensorOf } from './blocks.js'
+import { type Matrix, rowsTensor, timesMatrix } from '../tensors/matrix.js'
 import type { Parameters } from './network.js'
 
 /**
@@ -68,10 +67,16 @@ export function openLayout(layout: Layout, parameters: Parameters): OpenLayout {
   return { layout, branches, output, input }
 }
 
-/** A x, or F x, or x itself without a first map, neuron-major: [cols of W_1, n]. One tensor serves all branches. */
-export function firstInput({ branches, input }: OpenLayout, x: tf.Tensor2D): tf.Tensor2D {
+/** x, its shape checked. */
+export function seenBy({ branches, input }: OpenLayout, x: tf.Tensor2D): tf.Tensor2D {
   assertShape('input of the network', x.shape, [-1, (input ?? branches[0]!.layers[0]!).cols])
-  const columns = tf.transpose(x)
+  return x
+}
+
+/** A x, or F x, or x itself without a first map, neuron-major: [cols of W_1, n]. One tensor serves all branches. */
+export function firstInput(net: OpenLayout, x: tf.Tensor2D): tf.Tensor2D {
+  const columns = tf.transpose(seenBy(net, x))
+  const { input } = net
   return input === null ? columns : timesMatrix(input, columns)
 }
 
@@ -88,7 +93,8 @@ export function signedSum(
 
 /** scale · a Cᵀ for cotangents C: [n, outputs]; returns [width, n]. */
 export function liftCotangent({ layout, output }: OpenLayout, cotangent: tf.Tensor2D): tf.Tensor2D {
-  return tf.matMul(tensorOf(output), tf.transpose(tf.mul(cotangent, layout.scale)))
+  const a = rowsTensor(output, 0, output.rows)
+  return tf.matMul(a, tf.transpose(tf.mul(cotangent, layout.scale)))
 }
 
 function missing(name: string): never {

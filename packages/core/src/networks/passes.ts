@@ -1,8 +1,18 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { Activation } from '../activations/activation.js'
 import { assertShape } from '../errors.js'
+import { fusedKernels } from '../tensors/fused.js'
 import { matrixTimes, timesMatrix } from '../tensors/matrix.js'
-import { firstInput, type Layout, type OpenBranch, openLayout, signedSum } from './branches.js'
+import {
+  firstInput,
+  type Layout,
+  type OpenBranch,
+  type OpenLayout,
+  openLayout,
+  seenBy,
+  signedSum,
+} from './branches.js'
+import { fusedFactors, fusedInputGradient, fusedOutputs, kernelsFor } from './fused-passes.js'
 import type { Cotangent, GradientFactor, Parameters } from './network.js'
 import { scalarTop, topOutputs, topSignals } from './top.js'
 
@@ -20,6 +30,8 @@ import { scalarTop, topOutputs, topSignals } from './top.js'
 export function forward(layout: Layout, parameters: Parameters, x: tf.Tensor2D): tf.Tensor2D {
   return tf.tidy(() => {
     const net = openLayout(layout, parameters)
+    const kernels = kernelsFor(net, fusedKernels())
+    if (kernels !== null) return fusedOutputs(net, kernels, seenBy(net, x))
     const first = firstInput(net, x)
     const tops = net.branches.map(branch => climb(branch, layout.activation, first).inputs.at(-1)!)
     return topOutputs(net, tops)
@@ -35,6 +47,9 @@ export function inputGradient(
 ): { readonly outputs: tf.Tensor2D; readonly gradient: tf.Tensor2D } {
   return tf.tidy(() => {
     const net = openLayout(layout, parameters)
+    const kernels = kernelsFor(net, fusedKernels())
+    if (kernels !== null)
+      return fusedInputGradient(net, kernels, seenBy(net, x), checked(cotangent))
     const first = firstInput(net, x)
     const climbs = net.branches.map(branch => climb(branch, layout.activation, first))
     const tops = climbs.map(({ inputs }) => inputs.at(-1)!)
@@ -68,19 +83,31 @@ export function gradientFactors(
 ): { readonly outputs: tf.Tensor2D; readonly factors: readonly GradientFactor[] } {
   return tf.tidy(() => {
     const net = openLayout(layout, parameters)
-    const first = firstInput(net, x)
-    const climbs = net.branches.map(branch => climb(branch, layout.activation, first))
-    const tops = climbs.map(({ inputs }) => inputs.at(-1)!)
-    const { outputs, signals } = topSignals(net, tops, checked(cotangent))
-    const factors = net.branches.flatMap((branch, b) => {
-      if (!branch.trained) return []
-      const top = branch.sign > 0 ? signals[b]! : tf.neg(signals[b]!)
-      return branchFactors(branch, climbs[b]!, top, x, net.input === null)
-    })
+    const kernels = kernelsFor(net, fusedKernels())
+    const { outputs, factors } =
+      kernels === null
+        ? plainFactors(net, x, checked(cotangent))
+        : fusedFactors(net, kernels, seenBy(net, x), checked(cotangent))
     const order = new Map(parameters.trained.map(({ name }, i) => [name, i]))
     factors.sort((p, q) => order.get(p.name)! - order.get(q.name)!)
     return { outputs, factors }
   })
+}
+
+/** `GradientFactor` as a type that `tf.tidy` can look into. */
+type Factor = { name: string; signal: tf.Tensor2D; input: tf.Tensor2D }
+
+function plainFactors(net: OpenLayout, x: tf.Tensor2D, cotangent: Cotangent) {
+  const first = firstInput(net, x)
+  const climbs = net.branches.map(branch => climb(branch, net.layout.activation, first))
+  const tops = climbs.map(({ inputs }) => inputs.at(-1)!)
+  const { outputs, signals } = topSignals(net, tops, cotangent)
+  const factors = net.branches.flatMap((branch, b) => {
+    if (!branch.trained) return []
+    const top = branch.sign > 0 ? signals[b]! : tf.neg(signals[b]!)
+    return branchFactors(branch, climbs[b]!, top, x, net.input === null)
+  })
+  return { outputs, factors }
 }
 
 /** What a pass keeps of a branch below its top: X_0 … X_{H−1}, and σ'(Z_1) … σ'(Z_{H−1}). */
@@ -123,9 +150,6 @@ function descend(branch: OpenBranch, kept: Climb, fromTop: tf.Tensor2D): tf.Tens
   const [lowest] = signalsBelow(branch, kept, fromTop)
   return lowest === undefined ? fromTop : matrixTimes(lowest, branch.layers[0]!)
 }
-
-/** `GradientFactor` as a type that `tf.tidy` can look into. */
-type Factor = { name: string; signal: tf.Tensor2D; input: tf.Tensor2D }
 
 function branchFactors(
   branch: OpenBranch,

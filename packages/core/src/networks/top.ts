@@ -1,6 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { addTo, rowsOf, transposedTimes } from '../tensors/matrix.js'
-import { eachRowBlockTogether, tensorOf } from './blocks.js'
+import { addTo, eachRowBlockTogether, rowsTensor, transposedTimes } from '../tensors/matrix.js'
 import { liftCotangent, type OpenLayout, signedSum } from './branches.js'
 import type { Cotangent } from './network.js'
 
@@ -31,7 +30,7 @@ function eachTopBlock(
   const tops = net.branches.map(({ layers }) => layers.at(-1)!)
   eachRowBlockTogether(tops, (weights, start, stop) => {
     const { part, tensors } = tf.tidy(() => {
-      const a = tensorOf(rowsOf(net.output, start, stop))
+      const a = rowsTensor(net.output, start, stop)
       const z = weights.map((block, b): tf.Tensor2D => tf.matMul(block, inputs[b]!))
       const hidden = signedSum(
         net.branches,

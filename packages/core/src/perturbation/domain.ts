@@ -1,10 +1,37 @@
 import type { Dataset } from '../data/dataset.js'
 import { SaddleError } from '../errors.js'
+import type { SetSpec } from './set.js'
 
 /** Centres must lie in the set they are the centres of: checked once for a data set, not for every batch. */
 
 /** Slack of the checks: what float32 preprocessing leaves. */
 const SLACK = 1e-5
+
+/**
+ * Throws RANGE unless all examples are where sets of this kind have their centres: in [0, 1]^d, on the unit sphere, or in
+ * the chart of the lift; anywhere for plain balls.
+ */
+export function requireDomain(kind: SetSpec['kind'], data: Dataset): void {
+  switch (kind) {
+    case 'l1':
+    case 'l2':
+    case 'linf':
+      return
+    case 'box-l1':
+    case 'box-l2':
+    case 'box-linf':
+      requireUnitBox(kind, data)
+      return
+    case 'cap':
+    case 'box-sphere':
+      requireUnitSphere(kind, data)
+      return
+    case 'lift-l2':
+    case 'lift-linf':
+      requireChart(kind, data)
+      return
+  }
+}
 
 /** Throws RANGE unless all inputs lie in [0, 1]^d. */
 export function requireUnitBox(kind: string, data: Dataset): void {

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { assertShape, SaddleError } from '../errors.js'
 import { tensorsAreArrays } from '../tensors/arrays.js'
+import { fusedKernels } from '../tensors/fused.js'
 import { advanceRows, projectRows, type RowGeometry } from './row-geometry.js'
 import { pickRareRows, rowMax } from './rows.js'
 import type { PerturbationSet, SetSpec } from './set.js'
@@ -11,13 +12,16 @@ export type TensorGeometry = Omit<PerturbationSet, 'advance'>
 /**
  * The promises every set keeps to the last bit, in one place: a row equal to its centre projects to itself, a row
  * with g = 0 is maximised by its centre, and B(x) of radius 0 is x. The formulas of the sets then need not care.
- * Where tensors are arrays, `rows` computes instead of the formulas on tensors.
+ * Where tensors are arrays, `rows` computes instead of the formulas on tensors, and where the backend has kernels for the
+ * set, those.
  */
 export function withExactCentres(set: TensorGeometry, rows: RowGeometry): PerturbationSet {
   const project = (centres: tf.Tensor2D, points: tf.Tensor2D): tf.Tensor2D => {
     assertShape('points to project', points.shape, centres.shape)
     if (set.radius === 0) return tf.clone(centres)
     if (tensorsAreArrays()) return projectRows(rows, centres, points)
+    const fused = fusedKernels()?.project(set.spec, centres, points)
+    if (fused) return fused
     const atCentre = tf.equal(rowMax(tf.sub(centres, points)), 0)
     return pickRareRows(atCentre, () => centres, set.project(centres, points))
   }
@@ -28,6 +32,10 @@ export function withExactCentres(set: TensorGeometry, rows: RowGeometry): Pertur
       assertShape('gradient to ascend', gradient.shape, points.shape)
       if (set.radius > 0 && tensorsAreArrays())
         return advanceRows(rows, centres, points, gradient, step)
+      assertShape('points to advance', points.shape, centres.shape)
+      const fused =
+        set.radius === 0 ? null : fusedKernels()?.advance(set.spec, centres, points, gradient, step)
+      if (fused) return fused
       return project(centres, tf.add(points, tf.mul(step, set.steepest(points, gradient))))
     },
     maximiseLinear(centres, gradient) {

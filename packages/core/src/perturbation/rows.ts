@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { filledTensor, floatsOf, tensorsAreArrays } from '../tensors/arrays.js'
+import { fusedKernels } from '../tensors/fused.js'
 import { exceeds } from './row-loops.js'
 
 /**
@@ -74,6 +75,8 @@ export function signs(x: tf.Tensor2D): tf.Tensor2D {
  */
 export function pickRows(condition: tf.Tensor, a: tf.Tensor2D, b: tf.Tensor2D): tf.Tensor2D {
   if (tensorsAreArrays()) return pickArrayRows(condition, a, b)
+  const fused = fusedKernels()
+  if (fused !== null) return fused.pickRows(condition, a, b)
   const spread = tf.add(tf.cast(condition, 'float32'), tf.zerosLike(a))
   return tf.where(tf.greater(spread, 0), a, b)
 }
@@ -109,7 +112,11 @@ export function pickRareRows(
  * rows are kept and tensors are arrays, nothing is copied.
  */
 export function rowsAbove(x: tf.Tensor2D, least: tf.Tensor2D): tf.Tensor2D {
-  if (!tensorsAreArrays()) return tf.mul(tf.cast(tf.greater(rowMax(x), least), 'float32'), x)
+  if (!tensorsAreArrays())
+    return (
+      fusedKernels()?.rowsAbove(x, least) ??
+      tf.mul(tf.cast(tf.greater(rowMax(x), least), 'float32'), x)
+    )
   const [d, from] = [x.shape[1], floatsOf(x)]
   const kept = Array.from(floatsOf(least), (size, i) => exceeds(from, size, i * d, (i + 1) * d))
   if (!kept.includes(false)) return tf.clone(x)

@@ -1,7 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core'
+import type { DeviceUpdate, UpdatedMatrix } from '../descent/device-update.js'
 import { SaddleError } from '../errors.js'
 import type { ArrayAlgebra } from './algebra.js'
 import type { RegisteredCuda } from './cuda/backend.js'
+import type { FusedKernels } from './fused.js'
+import type { Precision } from './precision.js'
 import { findTensorFlow } from './tensorflow/find.js'
 import { loadTensorFlow, tensorFlowDevices, tensorFlowFound } from './tensorflow/load.js'
 
@@ -20,8 +23,14 @@ export interface Backend {
   readonly takesTransposed?: boolean
   /** Products on arrays in place, once it has loaded, where it offers them besides tensors. */
   algebra?(): ArrayAlgebra | null
+  /** Kernels for what passes and attacks do between products, once it has loaded, where it has them. */
+  fused?(): FusedKernels
   /** Place in the order that `auto` tries: smaller first; null if `auto` never takes it. */
   readonly preference: number | null
+  /** `withPrecision`, for backends whose devices have other precisions than float32 (`DeviceInfo.precisions`). */
+  withPrecision?<T>(precision: Precision, work: () => T): T
+  /** Takes the update of a matrix over to this thread's device, from the host's D on, for backends that can. */
+  openUpdate?(matrix: UpdatedMatrix): DeviceUpdate
   /** True if matrices in host memory are copied to a memory of its own, to be kept there until they change. */
   readonly keepsMatrices?: boolean
   /**
@@ -48,6 +57,8 @@ export interface DeviceInfo {
   readonly computeCapability?: string
   /** Version of its driver. */
   readonly driver?: string
+  /** What its products can round their operands to; left out: float32 only. */
+  readonly precisions?: readonly Precision[]
 }
 
 /** The outcome of `useBackend`: what computes, and why the others were not taken. */
@@ -120,7 +131,9 @@ export function requireBackend(name: string): Backend {
   throw new SaddleError('BACKEND', `Unknown backend "${name}"; expected one of ${known}.`, { name })
 }
 
-let cuda: RegisteredCuda | null = null
+let cuda:
+  | (RegisteredCuda & Required<Pick<Backend, 'withPrecision' | 'openUpdate' | 'fused'>>)
+  | null = null
 
 registerBackend({
   name: 'cuda',
@@ -134,9 +147,12 @@ registerBackend({
   keepsMatrices: true,
   preference: 10,
   async load(ordinal = 0) {
-    const { registerCuda } = await import('./cuda/backend.js')
-    cuda = await registerCuda(ordinal)
+    const { registerCuda, withPrecision, openUpdate, fused } = await import('./cuda/backend.js')
+    cuda = { ...(await registerCuda(ordinal)), withPrecision, openUpdate, fused }
   },
+  fused: () => cuda!.fused(),
+  openUpdate: matrix => cuda!.openUpdate(matrix),
+  withPrecision: (precision, work) => cuda!.withPrecision(precision, work),
   found: () => cuda?.found ?? null,
   devices: () => cuda?.devices ?? [],
   reclaim: threadId => cuda?.reclaim(threadId),

@@ -65,6 +65,16 @@ export function blocksInPlace(rows: number, cols: number): RowRange[] {
   return rangesOf(rows, step)
 }
 
+/** Rows of a block of a matrix that a device holds: what is made of them, [rows, n], takes 4 n rows bytes there. */
+const ON_DEVICE = 1 << 16
+
+/** Rows visited at a time where what is made of them need not exist for all: a function of the shape, and the backend. */
+function visitRanges({ rows, cols }: Matrix): RowRange[] {
+  const { sharesMemory, keepsMatrices } = currentBackend()
+  if (keepsMatrices === true) return rangesOf(rows, ON_DEVICE)
+  return sharesMemory ? blocksInPlace(rows, cols) : rowBlocks(rows, cols)
+}
+
 /**
  * Shows the backend the matrix, rows start..stop at a time, as tensors [stop - start, cols]: what is computed from a
  * block then need not exist for the whole matrix. A backend that shares memory reads in place, one that keeps matrices
@@ -74,9 +84,25 @@ export function eachRowBlock(
   matrix: Matrix,
   visit: (block: tf.Tensor2D, start: number, stop: number) => void,
 ): void {
-  const { rows, cols } = matrix
-  const ranges = currentBackend().sharesMemory ? blocksInPlace(rows, cols) : rowBlocks(rows, cols)
-  visitRows(matrix, ranges, visit)
+  visitRows(matrix, visitRanges(matrix), visit)
+}
+
+/**
+ * `eachRowBlock` over several matrices of one shape in step: `visit` sees the same rows of each. One block of each
+ * matrix is held at a time.
+ */
+export function eachRowBlockTogether(
+  matrices: readonly Matrix[],
+  visit: (blocks: readonly tf.Tensor2D[], start: number, stop: number) => void,
+): void {
+  for (const { start, stop } of visitRanges(matrices[0]!)) {
+    const blocks = matrices.map(matrix => rowsTensor(matrix, start, stop))
+    try {
+      visit(blocks, start, stop)
+    } finally {
+      tf.dispose(blocks)
+    }
+  }
 }
 
 function visitRows(
@@ -85,7 +111,7 @@ function visitRows(
   visit: (block: tf.Tensor2D, start: number, stop: number) => void,
 ): void {
   for (const { start, stop } of ranges) {
-    const block = blockOf(matrix, start, stop)
+    const block = rowsTensor(matrix, start, stop)
     try {
       visit(block, start, stop)
     } finally {
@@ -94,8 +120,8 @@ function visitRows(
   }
 }
 
-/** Rows start..stop as a tensor that the caller disposes of. */
-function blockOf(matrix: Matrix, start: number, stop: number): tf.Tensor2D {
+/** Rows start..stop as a tensor that the caller disposes of: a part of the device's copy where there is one. */
+export function rowsTensor(matrix: Matrix, start: number, stop: number): tf.Tensor2D {
   const { cols, data } = matrix
   if (currentBackend().keepsMatrices === true)
     return tf.slice2d(residentTensor(matrix), [start, 0], [stop - start, cols])

@@ -9,9 +9,14 @@ import type { FileRecord } from './safetensors.js'
 /** Of all files of a checkpoint; 1 kept the folded first layer in other coordinates. */
 export const FORMAT = 2
 
+/** Of the manifest of a checkpoint whose tensors lie in several files, which older versions can't read. */
+export const FORMAT_OF_PARTS = 3
+
+type Format = typeof FORMAT | typeof FORMAT_OF_PARTS
+
 /** manifest.json of a checkpoint: length and SHA-256 of each of its other files, and of itself. */
 export interface Manifest {
-  readonly format: typeof FORMAT
+  readonly format: Format
   readonly files: Readonly<Record<string, FileRecord>>
 }
 
@@ -31,13 +36,13 @@ export async function readManifest(folder: string): Promise<Manifest> {
     throw broken(file, error.code === 'ENOENT' ? 'it is missing' : error.message)
   })
   const { format, files } = parse(text)
-  if (format !== undefined && format !== FORMAT)
+  if (format !== undefined && !isFormat(format))
     throw new SaddleError(
       'CHECKPOINT',
-      `${folder} has format ${format}; this version of Saddle reads format ${FORMAT}. Resume it with the version that wrote it.`,
+      `${folder} has format ${format}; this version of Saddle reads formats ${FORMAT} and ${FORMAT_OF_PARTS}. Resume it with the version that wrote it.`,
       { folder, format },
     )
-  if (format !== FORMAT || files === undefined || manifestText({ format, files }) !== text)
+  if (!isFormat(format) || files === undefined || manifestText({ format, files }) !== text)
     throw broken(file, 'it was changed after it was written')
   return { format, files }
 }
@@ -71,6 +76,10 @@ async function hashFile(file: string): Promise<string> {
   const hash = createHash('sha256')
   await pipeline(createReadStream(file, { highWaterMark: 1 << 20 }), hash)
   return hash.digest('hex')
+}
+
+function isFormat(format: unknown): format is Format {
+  return format === FORMAT || format === FORMAT_OF_PARTS
 }
 
 function parse(text: string): { format?: unknown; files?: Manifest['files'] } {

@@ -8,7 +8,8 @@ import { SaddleError } from '@saddle/core'
  * padded with spaces, then the data, to which the offsets are relative: row-major, little-endian, without holes.
  */
 
-export const BYTES_OF = { F32: 4, F64: 8, I32: 4 } as const
+/** Element types that are read; halves become float32, which holds all of them, and are never written. */
+export const BYTES_OF = { F32: 4, F64: 8, I32: 4, F16: 2, BF16: 2 } as const
 export type Dtype = keyof typeof BYTES_OF
 
 export interface TensorEntry {
@@ -101,9 +102,11 @@ function parse(file: string, json: Buffer): Record<string, unknown> {
 function entryOf(file: string, name: string, value: unknown): TensorEntry {
   const { dtype, shape, data_offsets: offsets } = isRecord(value) ? value : {}
   if (typeof dtype !== 'string' || !Object.hasOwn(BYTES_OF, dtype))
-    throw damaged(
-      file,
-      `tensor "${name}" is of type ${String(dtype)}, and only ${Object.keys(BYTES_OF).join(', ')} are read`,
+    throw new SaddleError(
+      'CHECKPOINT',
+      `${file}: tensor "${name}" is of type ${String(dtype)}, and only ${Object.keys(BYTES_OF).join(', ')} are read. ` +
+        'Convert it before saving, in PyTorch with model.float().',
+      { file, tensor: name, dtype },
     )
   if (!isSizes(shape)) throw damaged(file, `tensor "${name}" has shape ${JSON.stringify(shape)}`)
   if (!isSizes(offsets) || offsets.length !== 2)

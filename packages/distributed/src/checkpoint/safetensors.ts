@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
 import { SaddleError } from '@saddle/core'
+import type { Range } from '../replica/shards.js'
 import {
   BYTES_OF,
   type Dtype,
@@ -69,13 +70,18 @@ export async function writeSafetensors(
   return { bytes, sha256: hash.digest('hex') }
 }
 
+/** Which rows, indices of the first dimension, are to be read of a tensor that has so many. */
+export type WantedRows = (name: string, rows: number) => Range
+
 /**
- * Reads a safetensors file whole.
+ * Reads a safetensors file.
  *
+ * @param wanted default: all rows of every tensor
  * @throws SaddleError CHECKPOINT if it cannot be read, is cut short, or its header does not fit its data
  */
 export async function readSafetensors(
   file: string,
+  wanted: WantedRows = (_, rows) => ({ start: 0, stop: rows }),
 ): Promise<{ tensors: Map<string, SafeTensor>; metadata: Readonly<Record<string, string>> }> {
   const handle = await open(file, 'r').catch((error: Error) => {
     throw damaged(file, `it cannot be opened (${error.message})`)
@@ -87,10 +93,24 @@ export async function readSafetensors(
     const { entries, metadata } = decodeHeader(file, json, size - 8 - length)
     const tensors = new Map<string, SafeTensor>()
     for (const entry of entries)
-      tensors.set(entry.name, await readTensor(handle, file, entry, 8 + length))
+      tensors.set(entry.name, await readTensor(handle, file, rowsOf(entry, wanted), 8 + length))
     return { tensors, metadata }
   } finally {
     await handle.close()
+  }
+}
+
+/** An entry of some rows of a tensor. */
+function rowsOf(entry: TensorEntry, wanted: WantedRows): TensorEntry {
+  const [rows, ...rest] = entry.shape
+  if (rows === undefined || rows === 0) return entry
+  const { start, stop } = wanted(entry.name, rows)
+  const bytes = (entry.end - entry.begin) / rows
+  return {
+    ...entry,
+    shape: [stop - start, ...rest],
+    begin: entry.begin + start * bytes,
+    end: entry.begin + stop * bytes,
   }
 }
 
@@ -138,13 +158,32 @@ async function readTensor(
     const part = new Uint8Array(bytes, at, Math.min(CHUNK, bytes.byteLength - at))
     await fill(handle, file, dataStart + begin + at, part)
   }
-  const data =
-    dtype === 'F32'
-      ? new Float32Array(bytes)
-      : dtype === 'F64'
-        ? new Float64Array(bytes)
-        : new Int32Array(bytes)
-  return { name, shape, data }
+  return { name, shape, data: elementsOf(dtype, bytes) }
+}
+
+function elementsOf(dtype: Dtype, bytes: ArrayBuffer): TensorData {
+  switch (dtype) {
+    case 'F32':
+      return new Float32Array(bytes)
+    case 'F64':
+      return new Float64Array(bytes)
+    case 'I32':
+      return new Int32Array(bytes)
+    case 'F16':
+      return Float32Array.from(new Uint16Array(bytes), float16)
+    case 'BF16':
+      // The upper half of a float32's bits.
+      return new Float32Array(Uint32Array.from(new Uint16Array(bytes), half => half << 16).buffer)
+  }
+}
+
+/** IEEE binary16 from its bits: sign, 5 bits of exponent, 10 of fraction. */
+function float16(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1
+  const exponent = (bits >> 10) & 0x1f
+  const fraction = (bits & 0x3ff) / 1024
+  if (exponent === 0x1f) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN
+  return exponent === 0 ? sign * fraction * 2 ** -14 : sign * (1 + fraction) * 2 ** (exponent - 15)
 }
 
 async function readExactly(

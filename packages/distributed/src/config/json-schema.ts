@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { configSchema } from './schema.js'
+import { fileSchema } from './schema.js'
 
 /** A node of the JSON Schema of a configuration: the few keywords that it uses. */
 export interface SchemaNode {
@@ -23,7 +23,7 @@ let cached: SchemaNode | null = null
 
 /** The schema of a configuration as a user writes it: what has a default may be left out. */
 export function schemaRoot(): SchemaNode {
-  cached ??= z.toJSONSchema(configSchema, {
+  cached ??= z.toJSONSchema(fileSchema, {
     io: 'input',
     // Integers are bounded by what a float64 holds: true, but noise in an editor.
     override: ({ jsonSchema }) => {

@@ -1,5 +1,6 @@
 import { crossCheck, INITS } from './checks.js'
-import { configError, problemsOf } from './problems.js'
+import { isMapping } from './json-schema.js'
+import { configError, problemsOf, show } from './problems.js'
 import { type Config, configSchema } from './schema.js'
 
 /**
@@ -10,6 +11,14 @@ import { type Config, configSchema } from './schema.js'
  *   keys with the nearest known one. `fields.problems` has them as values.
  */
 export function parseConfig(value: unknown): Config {
+  if (isMapping(value) && value.sweep !== undefined)
+    throw configError([
+      {
+        path: 'sweep',
+        expected: 'one run here; `saddle train` and `saddle submit` take a sweep',
+        got: show(value.sweep),
+      },
+    ])
   const parsed = configSchema.safeParse(value)
   if (!parsed.success) throw configError(problemsOf(parsed.error.issues, value))
   const config = parsed.data

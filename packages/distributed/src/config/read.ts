@@ -7,6 +7,7 @@ import { absolutePaths } from './files.js'
 import { applyOverrides } from './overrides.js'
 import { parseConfig } from './parse.js'
 import type { Config } from './schema.js'
+import { type Cell, cellsOf } from './sweep.js'
 
 /**
  * Reads a configuration from a YAML file and applies `path=value` settings over it. Relative paths in it, those of
@@ -19,11 +20,49 @@ export async function readConfig(
   file: string,
   overrides: readonly string[] = [],
 ): Promise<{ config: Config; directory: string }> {
+  return reading(file, overrides, (value, directory) => ({
+    config: absolutePaths(parseConfig(value), directory),
+    directory,
+  }))
+}
+
+/** What a configuration file describes: one run, or one for every cell of its `sweep`. */
+export interface ConfigFile {
+  /** `name` of the configuration. */
+  readonly name: string
+  readonly swept: boolean
+  /** Without a sweep one cell, whose name is empty. */
+  readonly cells: readonly Cell[]
+}
+
+/**
+ * Reads a configuration that may have a `sweep`, as `readConfig` reads one that has none.
+ *
+ * @throws SaddleError CONFIG as `readConfig`, and if the sweep or one of its cells is wrong.
+ */
+export async function readConfigFile(
+  file: string,
+  overrides: readonly string[] = [],
+): Promise<ConfigFile> {
+  return reading(file, overrides, (value, directory) => {
+    const cells = cellsOf(value, directory)
+    const { name } = value as { readonly name?: unknown }
+    if (cells !== null)
+      return { name: typeof name === 'string' ? name : 'sweep', swept: true, cells }
+    const config = absolutePaths(parseConfig(value), directory)
+    return { name: config.name, swept: false, cells: [{ name: '', settings: {}, config }] }
+  })
+}
+
+/** What `work` makes of the settings in a file; its errors name the file. */
+async function reading<T>(
+  file: string,
+  overrides: readonly string[],
+  work: (value: unknown, directory: string) => T,
+): Promise<T> {
   const value = parseYaml(await readText(file), file)
-  const directory = dirname(resolve(file))
   try {
-    const config = parseConfig(applyOverrides(value, overrides))
-    return { config: absolutePaths(config, directory), directory }
+    return work(applyOverrides(value, overrides), dirname(resolve(file)))
   } catch (error) {
     if (!(error instanceof SaddleError)) throw error
     throw new SaddleError(error.code, `${file}: ${error.message}`, { ...error.fields, file })

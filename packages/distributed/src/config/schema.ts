@@ -176,7 +176,19 @@ export const configSchema = z
           .enum(['auto', 'examples', 'neurons'])
           .default('auto')
           .describe(
-            'what workers share out: examples, or neurons (one hidden layer); auto: what sends fewer numbers; decides the last bits of sums',
+            'what workers and ranks share out: examples, or neurons (one hidden layer); auto: what sends fewer numbers; decides the last bits of sums',
+          ),
+        update: z
+          .enum(['auto', 'device', 'host'])
+          .default('auto')
+          .describe(
+            'where weights are updated: on the devices (equal GPUs of cuda, which then hold W, D and W₀), or on the host; auto: on devices that can, which then split examples; decides the last bits',
+          ),
+        precision: z
+          .enum(['float32', 'tf32', 'bf16'])
+          .default('float32')
+          .describe(
+            'what products of the attack while training round to (cuda); all else, and all that is reported, is float32',
           ),
         shard: positiveInt
           .default(128)
@@ -196,9 +208,53 @@ export const configSchema = z
           .positive()
           .default(300)
           .describe('seconds without a sign of life after which a process of a device is killed'),
+        gradients: z
+          .enum(['auto', 'factors', 'dense'])
+          .default('auto')
+          .describe(
+            'how gradients travel between workers and ranks; auto: the form with fewer bytes; decides the last bits of sums',
+          ),
+        deal: z
+          .enum(['even', 'measured'])
+          .default('even')
+          .describe(
+            'shards a rank gets: even, by its workers; measured, by the speed found in the first steps',
+          ),
+        sums: z
+          .enum(['ordered', 'fewest'])
+          .default('ordered')
+          .describe(
+            'dense gradients of several ranks: ordered, added in example order, so that bits do not depend on the ranks; fewest, by an all-reduce where that sends fewer bytes',
+          ),
+        verify: positiveInt
+          .default(25)
+          .describe(
+            'steps between comparisons of the ranks’ weights; they are compared at every checkpoint too',
+          ),
+        grace: z
+          .number()
+          .positive()
+          .default(25)
+          .describe(
+            'seconds that a rank which was asked to stop waits for others that do not answer, before the job is ended without a checkpoint',
+          ),
       })
       .prefault({})
-      .describe('what computes; workers, retries and deadline change no bit of the result'),
+      .describe(
+        'what computes; workers, retries, deadline, deal, verify and grace change no bit of the result',
+      ),
+  })
+  .describe('A Saddle run')
+
+/** What a file may hold beyond one run: `sweep`, which stands for many. */
+export const fileSchema = configSchema
+  .extend({
+    sweep: z
+      .record(z.string(), z.array(z.unknown()).min(1))
+      .exactOptional()
+      .describe(
+        'settings to lists of values, such as {network.width: [64, 128], seed: [0, 1]}: one run for every combination; see docs/cluster.md',
+      ),
   })
   .describe('A Saddle run')
 

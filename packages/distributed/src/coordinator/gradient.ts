@@ -1,10 +1,12 @@
 import type { AttackSpec } from '@saddle/attacks'
-import { rowBlocks } from '@saddle/core'
 import type { AttackReply, WindowShard } from '../pool/messages.js'
 import type { WorkerPool } from '../pool/pool.js'
+import type { Dealing } from '../ranks/dealing.js'
+import type { Ranks } from '../ranks/ranks.js'
 import { type Range, shardsOf } from '../replica/shards.js'
-import type { Workspace } from '../replica/workspace.js'
+import { blocksOf, type Workspace, windowStart } from '../replica/workspace.js'
 import type { Team } from '../team/team.js'
+import { dealExamples } from './deal-examples.js'
 import { allSettledOrThrow } from './settled.js'
 import { splitExamples } from './split-examples.js'
 import { splitNeurons } from './split-neurons.js'
@@ -28,6 +30,15 @@ export interface Shard extends Range {
   readonly count: number
 }
 
+/** Who shares in the work of a step beside the pool's workers, each alone with its shards. */
+export interface Sharing {
+  /** Workers, of all ranks, that split the neurons; null where they split examples. */
+  readonly team: Team | null
+  readonly ranks: Ranks
+  /** Ranks that shards are dealt to; null where this process is the only one, or does all of them itself. */
+  readonly dealing: Dealing | null
+}
+
 export interface BatchGradient {
   /** One reply a shard, in example order. */
   readonly replies: readonly AttackReply[]
@@ -35,22 +46,35 @@ export interface BatchGradient {
   readonly window: readonly WindowShard[]
 }
 
+/** Who attacks the shards of a batch. */
+export interface ShardSource {
+  /** Attacks the shards of one window; their factors are then in it. */
+  attack(shards: readonly Shard[]): Promise<void>
+  /** After the last window: completes the dense sums, and returns one reply a shard, in example order. */
+  finish(): Promise<readonly AttackReply[]>
+}
+
 /**
- * ∇L_A(W_t) over the batch, window by window: workers share out a window's shards, or as a team the neurons for
- * each shard. What has to be summed densely is summed in example order.
+ * ∇L_A(W_t) over the batch, window by window: ranks and workers share out a window's shards, or as a team the neurons
+ * for each shard. What has to be summed densely is summed in example order.
  */
 export async function batchGradient(
   pool: WorkerPool,
   workspace: Workspace,
-  team: Team | null,
+  { team, dealing, ranks }: Sharing,
   options: GradientOptions,
 ): Promise<BatchGradient> {
   const { batch, shard } = options
   const { windowExamples, chunk } = workspace
-  const attackShards =
-    team === null ? splitExamples(pool, workspace, options) : splitNeurons(pool, team, options)
+  const source =
+    dealing !== null
+      ? dealExamples(pool, workspace, dealing, options)
+      : onOneRank(
+          team === null
+            ? splitExamples(pool, workspace, options)
+            : splitNeurons(pool, team, ranks, options),
+        )
   const ranges = shardsOf(batch, shard)
-  const replies: AttackReply[] = []
   let window: WindowShard[] = []
   for (let first = 0; first < batch; first += windowExamples) {
     const shards = ranges
@@ -61,16 +85,29 @@ export async function batchGradient(
         count: ranges.length,
       }))
       .filter(({ offset }) => offset >= 0 && offset < windowExamples)
+      .map(s => ({ ...s, offset: s.offset + windowStart(workspace) }))
     window = shards.flatMap(({ start, stop, offset }) =>
       shardsOf(stop - start, chunk).map(part => ({
         offset: offset + part.start,
         count: part.stop - part.start,
       })),
     )
-    replies.push(...(await attackShards(shards)))
+    await source.attack(shards)
     await combineWindow(pool, workspace, window, first === 0)
   }
-  return { replies, window }
+  return { replies: await source.finish(), window }
+}
+
+function onOneRank(
+  attackShards: (shards: readonly Shard[]) => Promise<AttackReply[]>,
+): ShardSource {
+  const replies: AttackReply[] = []
+  return {
+    async attack(shards) {
+      replies.push(...(await attackShards(shards)))
+    },
+    finish: async () => replies,
+  }
 }
 
 /** Adds a window's factors to the dense sums of matrices whose factors need more than one window. */
@@ -82,9 +119,7 @@ async function combineWindow(
 ): Promise<void> {
   for (const [matrix, m] of workspace.matrices.entries()) {
     if (m.form === 'dense' || m.sum === null) continue
-    const tasks = rowBlocks(m.rows, m.cols).map(rows =>
-      pool.run({ kind: 'combine', matrix, ...rows, shards }),
-    )
+    const tasks = blocksOf(m).map(rows => pool.run({ kind: 'combine', matrix, ...rows, shards }))
     await allSettledOrThrow(tasks)
     addTo(m.sum, m.staging[0]!, isFirst)
   }

@@ -1,15 +1,27 @@
+import { hostname } from 'node:os'
 import { SaddleError } from '@saddle/core'
+import { commonHash } from '../config/hash.js'
 import type { Config } from '../config/schema.js'
 import { kindsOf } from '../devices/device.js'
+import { requirePrecision } from '../devices/precision.js'
+import { defaultWorkers } from '../devices/report.js'
 import { type Chosen, chooseDevices } from '../devices/resolve.js'
+import { updateFor } from '../devices/update.js'
+import { requireEqualStanding, type Standing } from '../ranks/guard.js'
+import { ones, type Ranks } from '../ranks/ranks.js'
+import { hashOfWeights } from '../ranks/weights.js'
 import type { RunSummary, TrainEvent } from '../run/events.js'
 import { closeLogger, createLogger } from '../run/logger.js'
+import { version } from '../version.js'
 import { type Prepared, prepare } from './prepare.js'
 import { Session } from './session.js'
+import { arrange } from './sharing.js'
 
 export interface RunOptions {
   /** Workers; overrides `compute.workers`, and changes no bit of the result. */
   readonly workers?: number
+  /** The processes that train together, from `openRanks`; default: those of the job that this process was started in. */
+  readonly ranks?: Ranks
   /** Ask the run to stop: it saves a checkpoint and returns with status `stopped`. */
   readonly signal?: AbortSignal
   readonly onEvent?: (event: TrainEvent) => void
@@ -31,20 +43,70 @@ export interface Begun {
   readonly prepared: Prepared
 }
 
-/** Chooses backend and devices, loads the data, draws or restores the weights; finds all bad input. Writes nothing. */
-export async function beginRun(dir: string, config: Config, options: RunOptions): Promise<Begun> {
-  const workers = options.workers ?? config.compute.workers
-  const chosen = await chooseDevices({ ...config.compute, workers })
-  const split = splitFor(config, chosen)
-  const resolved = { ...config, compute: { ...config.compute, backend: chosen.backend, split } }
-  const prepared = await prepare(dir, resolved, options.directory ?? process.cwd())
-  return { config: resolved, chosen, prepared }
+/**
+ * Chooses backend and devices, loads the data, draws or restores the weights; finds all bad input, and what ranks do
+ * not have alike. Writes nothing.
+ */
+export async function beginRun(
+  dir: string,
+  config: Config,
+  options: RunOptions,
+  ranks: Ranks,
+): Promise<Begun> {
+  const here = await ranks.countHere()
+  const begun = await ranks.together(async () => {
+    const workers = options.workers ?? shareOfCores(config.compute.workers, here)
+    const chosen = await chooseDevices({ ...config.compute, workers })
+    await requirePrecision(config.compute.precision, chosen.devices)
+    const update = await updateFor(config.compute, chosen.devices)
+    const split = splitFor(config, chosen, update)
+    const compute = { ...config.compute, backend: chosen.backend, split, update }
+    const resolved = { ...config, compute }
+    const directory = options.directory ?? process.cwd()
+    const prepared = await prepare(dir, resolved, directory, chosen, ranks)
+    return { config: resolved, chosen, prepared }
+  })
+  await requireEqualStanding(ranks, standingOf(begun))
+  return begun
 }
 
-/** Members of a team wait for each other on memory that only threads share: processes split examples. */
-function splitFor({ compute: { split } }: Config, { devices }: Chosen): Config['compute']['split'] {
+/** Ranks of one machine share its cores: without a number each takes its part of them. */
+function shareOfCores(workers: number | 'auto', ranksHere: number): number | 'auto' {
+  if (workers !== 'auto' || ranksHere === 1) return workers
+  return Math.max(1, Math.floor(defaultWorkers() / ranksHere))
+}
+
+/** What ranks must have alike, and what to say of each. */
+function standingOf({ config, chosen, prepared }: Begun): Standing {
+  const { checkpoint, data, parameters, comparator, share } = prepared
+  return {
+    Saddle: version,
+    'Node.js': process.version,
+    backend: kindsOf(chosen.devices).join('+'),
+    configuration: short(commonHash(config)),
+    data: short(data.hash),
+    checkpoint: checkpoint === null ? 'none' : `step ${checkpoint.step}`,
+    'initial weights': share === null ? short(hashOfWeights(parameters)) : 'of its own neurons',
+    'weights of the comparator': comparator === null ? 'none' : short(hashOfWeights(comparator)),
+  }
+}
+
+/** Enough of a hash to be told. */
+function short(hash: string): string {
+  return hash.slice(0, 16)
+}
+
+/**
+ * Members of a team wait for each other on memory that only threads share: processes split examples. So do devices that
+ * update weights, which a team would make wait at every pass.
+ */
+function splitFor(
+  { compute: { split } }: Config,
+  { devices }: Chosen,
+  update: 'device' | 'host',
+): Config['compute']['split'] {
   const own = devices.find(device => device.process !== null)
-  if (own === undefined) return split
+  if (own === undefined) return update === 'device' ? 'examples' : split
   if (split !== 'neurons') return 'examples'
   throw new SaddleError(
     'CONFIG',
@@ -62,30 +124,30 @@ export async function carryOut(
   dir: string,
   begun: Begun,
   options: RunOptions,
+  ranks: Ranks,
 ): Promise<RunSummary> {
   const { config, chosen, prepared } = begun
-  const backend = kindsOf(chosen.devices).join('+')
-  const logger = createLogger(dir)
+  const { devices } = chosen
+  const logger = await ranks.together(() => createLogger(dir, ranks.rank))
   const emit = options.onEvent ?? (() => {})
   try {
     for (const remark of [...prepared.remarks, ...chosen.remarks]) logger.info(remark)
-    using run = new Session(dir, config, options, prepared, chosen.devices, logger)
-    const start = {
-      fromStep: run.progress.step,
-      workers: run.workers,
-      backend,
-      devices: chosen.devices.map(({ id }) => id),
-      passedOver: chosen.host.passedOver,
-      split: run.split,
-      plan: run.workspace.matrices.map(({ name: matrix, form, factorBytes, denseBytes }) => ({
-        matrix,
-        form,
-        factorBytes,
-        denseBytes,
-      })),
+    for (const warning of prepared.warnings) {
+      logger.warn(warning)
+      emit({ kind: 'warning', message: warning })
     }
+    const workers = await ranks.gatherNumbers(Float64Array.of(devices.length), ones(ranks.size))
+    const arrangement = await ranks.together(() =>
+      arrange(config, prepared, devices, ranks, [...workers]),
+    )
+    const parts = { dir, config, options, prepared, devices, ranks, arrangement, logger }
+    using run = await ranks.together(() => new Session(parts))
+    const start = startOf(run, chosen)
+    const { update } = config.compute
     emit({ kind: 'start', dir, config, ...start })
-    logger.info('start', start)
+    const { rank, collective } = ranks
+    const who = { rank, host: hostname(), pid: process.pid, collective: collective.library }
+    logger.info('start', { ...start, update, ...who })
     const summary = await run.finish()
     logger.info(summary.status, { steps: summary.stepsDone, seconds: summary.seconds })
     emit({ kind: 'done', summary })
@@ -97,5 +159,28 @@ export async function carryOut(
     throw error
   } finally {
     await closeLogger(logger)
+  }
+}
+
+/** What there is to say of a run when it starts. */
+function startOf({ parts, history }: Session, { host }: Chosen) {
+  const { config, devices, ranks, arrangement } = parts
+  const { split, travels, workspace } = arrangement
+  return {
+    fromStep: history.step,
+    workers: devices.length,
+    ranks: ranks.size,
+    backend: kindsOf(devices).join('+'),
+    devices: devices.map(({ id }) => id),
+    precision: config.compute.precision,
+    passedOver: host.passedOver,
+    split,
+    plan: workspace.matrices.map(({ name: matrix, form, factorBytes, denseBytes }) => ({
+      matrix,
+      form,
+      factorBytes,
+      denseBytes,
+    })),
+    travels,
   }
 }

@@ -9,22 +9,22 @@ import {
 } from '@saddle/core'
 import type { AttackReply } from '../pool/messages.js'
 import type { WorkerPool } from '../pool/pool.js'
+import type { Ranks } from '../ranks/ranks.js'
 import type { Workspace } from '../replica/workspace.js'
 import type { StepRecord } from '../run/events.js'
-import type { Team } from '../team/team.js'
 import { batchAt } from './batches.js'
-import { batchGradient } from './gradient.js'
+import { batchGradient, type Sharing } from './gradient.js'
 import { sum } from './sums.js'
 import { updateWeights } from './update.js'
 
 /** What every step of a run has in common. */
 export interface StepContext {
   readonly pool: WorkerPool
+  readonly ranks: Ranks
   readonly network: Network
   readonly parameters: Parameters
   readonly workspace: Workspace
-  /** What workers share that split the neurons; null where they split examples. */
-  readonly team: Team | null
+  readonly sharing: Sharing
   readonly seed: number
   /** Examples in the training part. */
   readonly examples: number
@@ -44,25 +44,30 @@ export interface StepContext {
  * A STOPPED error leaves W_t as it was: the attack can be interrupted, the update can't.
  */
 export async function trainStep(context: StepContext, step: number): Promise<StepRecord> {
-  const { pool, network, parameters, workspace, team, seed, examples, shard, attack, radius } =
-    context
+  const { pool, ranks, network, parameters, workspace, sharing, seed, examples } = context
+  const { shard, attack, radius } = context
   const started = performance.now()
   const order = batchAt(step, examples, context.batch, seed)
   workspace.order.set(order)
   const n = order.length
-  const { replies, window } = await batchGradient(pool, workspace, team, {
-    step,
-    batch: n,
-    shard,
-    attack,
-    onShard: (done, total) => context.onShard(step, done, total),
+  // No rank begins an update that another, stopped or failed in its attack, would not make.
+  const { replies, window, loss } = await ranks.together(async () => {
+    const gradient = await batchGradient(pool, workspace, sharing, {
+      step,
+      batch: n,
+      shard,
+      attack,
+      onShard: (done, total) => context.onShard(step, done, total),
+    })
+    const loss = total(gradient.replies, r => r.losses) / n
+    requireFinite(loss, step, order, gradient.replies)
+    return { ...gradient, loss }
   })
-  const loss = total(replies, r => r.losses) / n
-  requireFinite(loss, step, order, replies)
   const stepSize = context.stepSize(step)
   const update = await updateWeights(pool, network, parameters, workspace, {
     stepSize,
     radius,
+    ranks: sharing.team !== null && ranks.size > 1 ? ranks : null,
     window,
   })
   const regret = regretOf(replies, update.comparison)

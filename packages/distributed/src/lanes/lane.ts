@@ -1,5 +1,5 @@
 import type { Device } from '../devices/device.js'
-import type { Task, WorkerSetup } from '../pool/messages.js'
+import type { AnySetup, Task } from '../pool/messages.js'
 import { LaneChild } from './child.js'
 import type { LaneSetup, Opened } from './protocol.js'
 
@@ -18,13 +18,13 @@ export interface LaneEvents {
  * that comes here starts another process.
  */
 export class Lane {
-  readonly #setup: WorkerSetup
+  readonly #setup: AnySetup
   readonly #device: Device
   readonly #events: LaneEvents
   #child: LaneChild | undefined
 
   /** @param setup with places for arrays, as it was posted. */
-  constructor(setup: WorkerSetup, device: Device, events: LaneEvents) {
+  constructor(setup: AnySetup, device: Device, events: LaneEvents) {
     this.#setup = setup
     this.#device = device
     this.#events = events

@@ -1,6 +1,6 @@
 import type { DeviceInfo, WireError } from '@saddle/core'
 import type { Device } from '../devices/device.js'
-import type { LaneProcess, Task, WorkerSetup } from '../pool/messages.js'
+import type { AnySetup, LaneProcess, Task } from '../pool/messages.js'
 
 /** What crosses between a worker thread and the process that it owns; arrays stay where they are, in shared memory. */
 
@@ -12,7 +12,7 @@ export type Order =
   | { readonly kind: 'run'; readonly task: Task }
 
 /** A worker's setup less what only threads can share; arrays are places in the memory. */
-export type LaneSetup = Omit<WorkerSetup, 'slots' | 'devices'>
+export type LaneSetup = Omit<AnySetup, 'slots' | 'devices'>
 
 /** From the process. */
 export type Answer =

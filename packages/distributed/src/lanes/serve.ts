@@ -3,8 +3,8 @@ import koffi from 'koffi'
 import type { Device } from '../devices/device.js'
 import { MappedMemory } from '../memory/mapped.js'
 import { findArrays } from '../memory/move.js'
-import type { Task, WorkerSetup } from '../pool/messages.js'
-import { Replica } from '../replica/replica.js'
+import { type Executor, executorOf } from '../pool/executor.js'
+import type { AnySetup, Task } from '../pool/messages.js'
 import type { Answer, LaneSetup, Opened, Order, Probed } from './protocol.js'
 
 /** The file descriptor under which a process finds the memory it shares with its parent; 0 to 3 are pipes. */
@@ -17,19 +17,19 @@ const MEMORY_FD = 4
  * @param before is called with every task first; tests fail in it.
  */
 export function serve(before: (task: Task) => void = () => {}): void {
-  let replica: Replica | undefined
+  let executor: Executor | undefined
   dieWithParent()
   process.on('disconnect', () => process.exit())
   process.on('message', async (order: Order) => {
     try {
-      if (order.kind === 'open') replica = await open(order.setup, order.device)
+      if (order.kind === 'open') executor = await open(order.setup, order.device)
       if (order.kind === 'run') before(order.task)
       const value =
         order.kind === 'open'
           ? opened()
           : order.kind === 'probe'
             ? await probe(order.device)
-            : requireOpen(replica).run(order.task)
+            : requireOpen(executor).run(order.task)
       answer({ kind: 'done', value })
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error)
@@ -38,13 +38,11 @@ export function serve(before: (task: Task) => void = () => {}): void {
   })
 }
 
-async function open(setup: LaneSetup, device: Device): Promise<Replica> {
+async function open(setup: LaneSetup, device: Device): Promise<Executor> {
   await useDevice(device)
   const memory = MappedMemory.inherited(MEMORY_FD, setup.memory!.bytes)
   const found = findArrays(setup, memory)
-  return new Replica(found as WorkerSetup, (done, total) =>
-    answer({ kind: 'progress', done, total }),
-  )
+  return executorOf(found as AnySetup, (done, total) => answer({ kind: 'progress', done, total }))
 }
 
 function opened(): Opened {
@@ -61,9 +59,9 @@ async function useDevice({ backend, ordinal }: Device): Promise<void> {
   await useBackend(backend, ordinal ?? undefined)
 }
 
-function requireOpen(replica: Replica | undefined): Replica {
-  if (replica === undefined) throw new SaddleError('WORKER', 'A task came before its setup.')
-  return replica
+function requireOpen(executor: Executor | undefined): Executor {
+  if (executor === undefined) throw new SaddleError('WORKER', 'A task came before its setup.')
+  return executor
 }
 
 function answer(message: Answer): void {

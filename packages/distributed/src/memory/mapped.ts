@@ -2,7 +2,7 @@ import { constants } from 'node:buffer'
 import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { SaddleError } from '@saddle/core'
+import { SaddleError, withRoomyStacks } from '@saddle/core'
 import koffi from 'koffi'
 
 /** Where threads of this process find the memory. */
@@ -117,6 +117,7 @@ function system(): SystemCalls {
       'BACKEND',
       'Devices that live in a process of their own need Linux or macOS. Use blas, wasm or cuda on Windows.',
     )
+  withRoomyStacks(koffi)
   const libc = koffi.load(null)
   calls = {
     map: libc.func('void *mmap(void *, size_t, int, int, int, int64_t)'),

@@ -5,8 +5,8 @@ import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs'
 import { claimSlot } from '../devices/slots.js'
 import { Lane } from '../lanes/lane.js'
 import { findArrays } from '../memory/move.js'
-import { Replica } from '../replica/replica.js'
-import type { ChannelMessage, Host, Task, WorkerSetup } from './messages.js'
+import { executorOf } from './executor.js'
+import type { AnySetup, ChannelMessage, Host, Task } from './messages.js'
 
 /**
  * Runs one task in this worker thread, or in the process that it owns. The first task claims a device slot, starts the
@@ -32,7 +32,7 @@ interface Runner {
 let runner: Promise<Runner> | undefined
 
 async function open(): Promise<Runner> {
-  const setup = workerData as WorkerSetup
+  const setup = workerData as AnySetup
   const slot = claimSlot(setup.slots, threadId)
   if (slot < 0)
     throw new SaddleError('WORKER', 'No device slot became free within 30 s.', { threadId })
@@ -48,7 +48,7 @@ async function open(): Promise<Runner> {
   await useBackend(device.backend, device.ordinal ?? undefined)
   void host.ready(slot, device.id, null)
   const { memory } = setup
-  return new Replica(memory === null ? setup : findArrays(setup, memory), onProgress)
+  return executorOf(memory === null ? setup : findArrays(setup, memory), onProgress)
 }
 
 function openChannel(): Comlink.Remote<Host> {

@@ -4,17 +4,25 @@ import type {
   NetworkSpec,
   OutputComparison,
   Parameters,
+  Precision,
   ProposalSums,
   SetSpec,
 } from '@saddle/core'
 import type { Device } from '../devices/device.js'
 import type { SlotTable } from '../devices/slots.js'
+import type {
+  CleanReply,
+  CleanTask,
+  EvaluationSetup,
+  SearchReply,
+  SearchTask,
+} from '../evaluation/messages.js'
 import type { MemoryAddress } from '../memory/mapped.js'
 import type { Workspace } from '../replica/workspace.js'
 import type { Team } from '../team/team.js'
 
-/** Everything a worker needs besides its tasks; arrays are shared, not copied. Posted once, as `workerData`. */
-export interface WorkerSetup {
+/** What any worker needs; arrays are shared, not copied. Posted once, as `workerData`. */
+export interface PoolSetup {
   /** What the worker that holds slot i computes on. */
   readonly devices: readonly Device[]
   readonly slots: SlotTable
@@ -28,6 +36,10 @@ export interface WorkerSetup {
   readonly heapMiB: number | null
   /** [0] is 1 once the run is to stop. */
   readonly stop: Int32Array<SharedArrayBuffer>
+}
+
+/** Everything a worker of a training needs besides its tasks. */
+export interface WorkerSetup extends PoolSetup {
   readonly seed: number
   readonly network: NetworkSpec
   readonly parameters: Parameters
@@ -35,6 +47,8 @@ export interface WorkerSetup {
   readonly comparator: Parameters | null
   readonly loss: string
   readonly set: SetSpec
+  /** What products of the search for x'_i round to. */
+  readonly precision: Precision
   readonly train: Dataset
   readonly test: Dataset | null
   readonly workspace: Workspace
@@ -90,6 +104,13 @@ export interface EvaluateTask {
   readonly stop: number
 }
 
+/** The same figures, found together with the other members of a team, each with neurons of its own. */
+export interface TeamEvaluateTask extends Omit<EvaluateTask, 'kind'> {
+  readonly kind: 'team-evaluate'
+  readonly member: number
+  readonly members: number
+}
+
 /** Sum the window's factors into rows start..stop of the staging buffer. */
 export interface CombineTask {
   readonly kind: 'combine'
@@ -110,6 +131,20 @@ export interface ProposeTask {
   readonly shards: readonly WindowShard[] | null
 }
 
+/** The first phase of an update that devices make: of one whole matrix, by whichever device is free. */
+export interface ProposeOnDeviceTask {
+  readonly kind: 'propose-on-device'
+  readonly matrix: number
+  readonly stepSize: number
+  readonly window: readonly WindowShard[]
+}
+
+/** Copy D of a matrix that devices update into the host's `weights`, from where `settle` takes it. */
+export interface FetchTask {
+  readonly kind: 'fetch'
+  readonly matrix: number
+}
+
 export interface SettleTask {
   readonly kind: 'settle'
   readonly matrix: number
@@ -124,7 +159,29 @@ export interface WindowShard {
   readonly count: number
 }
 
-export type Task = AttackTask | TeamTask | EvaluateTask | CombineTask | ProposeTask | SettleTask
+export type TrainingTask =
+  | AttackTask
+  | TeamTask
+  | EvaluateTask
+  | TeamEvaluateTask
+  | CombineTask
+  | ProposeTask
+  | ProposeOnDeviceTask
+  | FetchTask
+  | SettleTask
+
+export type Task = TrainingTask | CleanTask | SearchTask
+
+/** Tasks that all workers do together. */
+export type TogetherTask = TeamTask | TeamEvaluateTask
+
+/** What all of them do; the pool says who is which member. */
+export type TeamOrder =
+  | Omit<TeamTask, 'member' | 'members'>
+  | Omit<TeamEvaluateTask, 'member' | 'members'>
+
+/** What a pool is for: a training, or the evaluation of a model. */
+export type AnySetup = WorkerSetup | EvaluationSetup
 
 /** Per example, in the order of the task's examples. */
 export interface AttackReply {
@@ -147,9 +204,15 @@ export interface Replies {
   /** The same from every member. */
   readonly team: AttackReply
   readonly evaluate: EvaluateReply
+  /** The same from every member. */
+  readonly 'team-evaluate': EvaluateReply
   readonly combine: null
   readonly propose: ProposalSums
+  readonly 'propose-on-device': ProposalSums
+  readonly fetch: null
   readonly settle: null
+  readonly clean: CleanReply
+  readonly search: SearchReply
 }
 
 /** What a worker may call on the coordinator, over Comlink. */
@@ -165,6 +228,11 @@ export interface LaneProcess {
   readonly pid: number
   /** The CUDA_VISIBLE_DEVICES that it got. */
   readonly visible: string | null
+}
+
+/** Says that the members of a team wait for other ranks; how long their sum is, is in the team's words. */
+export interface ArrivedMessage {
+  readonly saddleArrived: true
 }
 
 /** How a worker hands its end of the Comlink channel to the coordinator. */

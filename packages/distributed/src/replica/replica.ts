@@ -23,8 +23,10 @@ import {
   type ProposalSums,
   perturbationSetFrom,
   propose,
+  SaddleError,
   scoped,
   settle,
+  withPrecision,
 } from '@saddle/core'
 import * as tf from '@tensorflow/tfjs-core'
 import type {
@@ -33,16 +35,22 @@ import type {
   CombineTask,
   EvaluateReply,
   EvaluateTask,
+  FetchTask,
   ProposeTask,
   Replies,
   SettleTask,
   Task,
+  TeamEvaluateTask,
   TeamTask,
+  TrainingTask,
   WindowShard,
   WorkerSetup,
 } from '../pool/messages.js'
+import { Exchange } from '../team/exchange.js'
 import { memberPasses } from '../team/member.js'
-import type { SliceFollowers } from '../team/sliced-network.js'
+import { SlicedNetwork, type SliceFollowers } from '../team/sliced-network.js'
+import { advised } from './advice.js'
+import { DeviceWeights } from './device-weights.js'
 import type { ShardPasses } from './passes.js'
 import { shardsOf } from './shards.js'
 import { stopSignal, wholePasses } from './whole.js'
@@ -64,6 +72,9 @@ export class Replica {
   /** Passes whose buffers serve every attack of this thread on all neurons, and on slices of them. */
   readonly #follower: Follower
   readonly #slices: SliceFollowers = new Map()
+  readonly #onDevice: DeviceWeights
+  /** Of the weights that this thread's device may have a copy of. */
+  #version = 0
   /** Room for the gradient of one block of rows. */
   #scratch = new Float32Array(0)
   readonly #attacks = new Map<string, Attack>()
@@ -71,6 +82,7 @@ export class Replica {
 
   constructor(setup: WorkerSetup, onProgress: (done: number, total: number) => void = () => {}) {
     this.#setup = setup
+    this.#onDevice = new DeviceWeights(setup)
     this.#network = networkFrom(setup.network)
     this.#loss = lossFrom(setup.loss)
     this.#set = perturbationSetFrom(setup.set)
@@ -81,7 +93,7 @@ export class Replica {
     this.#onProgress = onProgress
   }
 
-  run(task: Task): Replies[Task['kind']] {
+  run(task: Task): Replies[TrainingTask['kind']] {
     switch (task.kind) {
       case 'attack':
         return this.attack(task)
@@ -89,40 +101,80 @@ export class Replica {
         return this.attackTogether(task)
       case 'evaluate':
         return this.evaluate(task)
+      case 'team-evaluate':
+        return this.evaluateTogether(task)
       case 'combine':
         return this.combine(task)
       case 'propose':
         return this.propose(task)
+      case 'propose-on-device':
+        return this.#onDevice.propose(task)
+      case 'fetch':
+        return this.fetch(task)
       case 'settle':
         return this.settle(task)
+      case 'clean':
+      case 'search':
+        throw new SaddleError('WORKER', `A training has no tasks of kind "${task.kind}".`)
     }
   }
 
   /** x'_i = A(W, x_i), then the factors of (1/n) Σ ℓ'_i ∇_W f(W, x'_i) with x'_i held fixed. */
   attack(task: AttackTask): AttackReply {
     this.#follower.forget()
-    matricesChanged()
+    this.#lookAtWeights()
     const passes = { model: this.#model, follower: this.#follower }
-    return this.#attackShard(task, wholePasses(this.#network, this.#setup, task, passes))
+    return advised(task.stop - task.start, () =>
+      this.#attackShard(task, wholePasses(this.#network, this.#setup, task, passes)),
+    )
   }
 
   /** The same, together with the other members of a team: the gradient of this member's neurons. */
   attackTogether(task: TeamTask): AttackReply {
-    matricesChanged()
-    return this.#attackShard(task, memberPasses(this.#network, this.#setup, task, this.#slices))
+    this.#lookAtWeights()
+    return advised(task.stop - task.start, () =>
+      this.#attackShard(task, memberPasses(this.#network, this.#setup, task, this.#slices)),
+    )
   }
 
   evaluate(task: EvaluateTask): EvaluateReply {
+    this.#follower.forget()
+    this.#lookAtWeights()
+    const whole = { signal: stopSignal(this.#setup.stop), reports: true }
+    return advised(task.stop - task.start, () => this.#evaluateShard(task, this.#model, whole))
+  }
+
+  /** The same, together with the other members of a team: this member's neurons. */
+  evaluateTogether(task: TeamEvaluateTask): EvaluateReply {
+    this.#lookAtWeights()
+    const { parameters, stop } = this.#setup
+    const team = this.#setup.team!
+    const model = new SlicedNetwork(
+      this.#network,
+      parameters,
+      team,
+      new Exchange(team, task, stop),
+      {
+        examples: task.stop - task.start,
+        followers: this.#slices,
+      },
+    )
+    // The barrier of every pass looks at the stop flag, for all members at once.
+    return this.#evaluateShard(task, model, { signal: null, reports: task.member === 0 })
+  }
+
+  #evaluateShard(
+    task: EvaluateTask | TeamEvaluateTask,
+    model: Attackable,
+    how: Pick<ShardPasses, 'signal' | 'reports'>,
+  ): EvaluateReply {
     const data = task.part === 'train' ? this.#setup.train : this.#setup.test!
     const examples = Int32Array.from({ length: task.stop - task.start }, (_, i) => task.start + i)
     return scoped(() => {
       const { x, y } = gather(data, examples)
-      this.#follower.forget()
-      matricesChanged()
-      const clean = this.#model.forward(this.#set.embed(x))
+      const clean = model.forward(this.#set.embed(x))
       const key = { purpose: `evaluate.${task.part}`, step: 0, examples }
-      const whole = { signal: stopSignal(this.#setup.stop), reports: true }
-      const found = this.#attack(task.attack).run(this.#model, x, y, this.#options(key, whole))
+      const found = this.#attack(task.attack).run(model, x, y, this.#options(key, how))
       return {
         cleanLosses: copyFloats(this.#loss.value(clean, y)),
         cleanCorrect: invert(misclassified(clean, y, this.#loss.outputs)),
@@ -162,12 +214,35 @@ export class Replica {
     return rows
   }
 
+  /** D as the device has it, in the place of a proposal that `settle` accepts with scale 1. */
+  fetch({ matrix }: FetchTask): null {
+    const { parameters, workspace } = this.#setup
+    workspace.matrices[matrix]!.journal.fill(0)
+    this.#onDevice.read(matrix, parameters.trained[matrix]!.weights.data)
+    return null
+  }
+
   settle(task: SettleTask): null {
     const { parameters, workspace } = this.#setup
     const matrix = parameters.trained[task.matrix]!
     const journal = journalOf(workspace.matrices[task.matrix]!, task.start, task.stop)
     settle(matrix, task.start, task.stop, task.scale, journal)
     return null
+  }
+
+  /**
+   * Makes the weights that this thread's device has those of now: what it updates itself is brought up to date, other
+   * copies are forgotten if the weights have changed since. Nothing changes them while tasks read them.
+   */
+  #lookAtWeights(): void {
+    const { parameters, workspace } = this.#setup
+    const version = Atomics.load(workspace.version, 0)
+    if (version !== this.#version) {
+      const sent = parameters.trained.filter((_, i) => !workspace.matrices[i]!.onDevice)
+      matricesChanged(sent.map(m => m.weights))
+    }
+    this.#version = version
+    this.#onDevice.catchUp()
   }
 
   #attackShard(task: AttackTask | TeamTask, passes: ShardPasses): AttackReply {
@@ -177,7 +252,10 @@ export class Replica {
       const { x, y } = gather(train, examples)
       const key = { purpose: 'attack', step: task.step, examples }
       const options = this.#options(key, passes)
-      const { point } = this.#attack(task.attack).search(passes.model, x, y, options)
+      // Any point of B(x) is an attack's: only the search may round. Gradient, loss and accuracy there are float32.
+      const { point } = withPrecision(this.#setup.precision, () =>
+        this.#attack(task.attack).search(passes.model, x, y, options),
+      )
       const seen = this.#set.embed(point)
       const chunks = shardsOf(examples.length, workspace.chunk).map(({ start, stop }) => {
         const labels = tf.slice1d(y, start, stop - start)

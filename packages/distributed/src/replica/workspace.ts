@@ -1,4 +1,6 @@
-import { blockRows, journalLength, type Parameters } from '@saddle/core'
+import { blockRows, journalLength, type Parameters, rowBlocks } from '@saddle/core'
+import { type Range, shardsOf } from './shards.js'
+import { createUpdateLog, slotOf, type UpdateLog } from './update-log.js'
 
 /**
  * Where gradients travel: shared buffers between the workers that make them and those that apply them.
@@ -11,12 +13,17 @@ import { blockRows, journalLength, type Parameters } from '@saddle/core'
  */
 export interface GradientBuffers {
   readonly name: string
+  /** Rows that this rank holds. */
   readonly rows: number
   readonly cols: number
+  /** Rows that blocks don't cross: those of a slice of neurons, or all. */
+  readonly unit: number
   readonly form: 'factors' | 'dense'
   readonly factorBytes: number
   readonly denseBytes: number
-  /** Factors of one window of examples. */
+  /** True if devices update it themselves. */
+  readonly onDevice: boolean
+  /** Factors of one window of examples, or of as many windows as the log has slots. */
   readonly signals: Float32Array<SharedArrayBuffer> | null
   readonly inputs: Float32Array<SharedArrayBuffer> | null
   /** Dense gradients on their way into `sum`: one a shard in flight, or one for a window. */
@@ -28,6 +35,8 @@ export interface GradientBuffers {
 }
 
 export interface Workspace {
+  /** [0]: how often the weights have changed. Whoever has a copy of them looks whether it is still good. */
+  readonly version: Int32Array<SharedArrayBuffer>
   /** Indices of the current batch's examples, in the order in which they are summed. */
   readonly order: Int32Array<SharedArrayBuffer>
   /** Examples whose factors are held at once; a multiple of the shard size unless the batch is smaller. */
@@ -35,6 +44,8 @@ export interface Workspace {
   /** Examples whose signals a worker holds at once; a shard's gradient is summed over such chunks. */
   readonly chunk: number
   readonly matrices: readonly GradientBuffers[]
+  /** What devices need to update matrices themselves; null where the host does. */
+  readonly log: UpdateLog | null
 }
 
 export interface WorkspaceOptions {
@@ -48,7 +59,15 @@ export interface WorkspaceOptions {
    * that a team of workers sums from or to.
    */
   readonly inFlight: number
+  /** Where neurons are split: rows of the whole matrices, and of their slices. */
+  readonly neurons?: { readonly rows: number; readonly slice: number }
+  readonly gradients?: WantedForm
+  /** True if devices update themselves the matrices whose factors a window has room for at once. */
+  readonly onDevice?: boolean
 }
+
+/** auto: the form with fewer bytes. */
+export type WantedForm = 'auto' | 'factors' | 'dense'
 
 /** How the gradient of a matrix travels, with the bytes that decide. */
 export type GradientForm = Pick<
@@ -56,16 +75,19 @@ export type GradientForm = Pick<
   'name' | 'rows' | 'cols' | 'form' | 'factorBytes' | 'denseBytes'
 >
 
-/** The form with fewer bytes for each trained matrix, over a batch of so many examples. */
-export function formsOf({ trained }: Parameters, batch: number): GradientForm[] {
-  return trained.map(({ name, weights: { rows, cols } }) => formOf({ name, rows, cols }, batch))
-}
-
-function formOf({ name, rows, cols }: TravellingMatrix, batch: number): GradientForm {
-  const factorBytes = 4 * batch * (rows + cols)
-  const denseBytes = 4 * rows * cols
-  const form = denseBytes < factorBytes ? 'dense' : 'factors'
-  return { name, rows, cols, form, factorBytes, denseBytes }
+/** The form in which each trained matrix's gradient over a batch of so many examples travels. */
+export function formsOf(
+  trained: readonly TravellingMatrix[],
+  batch: number,
+  wanted: WantedForm = 'auto',
+): GradientForm[] {
+  return trained.map(({ name, rows, cols }) => {
+    const factorBytes = 4 * batch * (rows + cols)
+    const denseBytes = 4 * rows * cols
+    const fewer = denseBytes < factorBytes ? 'dense' : 'factors'
+    const form = wanted === 'auto' ? fewer : wanted
+    return { name, rows, cols, form, factorBytes, denseBytes }
+  })
 }
 
 /** A matrix whose gradients travel. */
@@ -78,8 +100,10 @@ interface TravellingMatrix {
 /** How long a workspace's arrays are, before any is there. */
 interface WorkspacePlan extends Pick<Workspace, 'windowExamples' | 'chunk'> {
   readonly order: number
+  /** Windows held one behind the other; 1 where no device updates anything. */
+  readonly slots: number
   readonly matrices: readonly (TravellingMatrix &
-    Pick<GradientBuffers, 'form' | 'factorBytes' | 'denseBytes'> & {
+    Pick<GradientBuffers, 'unit' | 'form' | 'factorBytes' | 'denseBytes' | 'onDevice'> & {
       /** 0: there is none. */
       readonly signals: number
       readonly inputs: number
@@ -89,48 +113,105 @@ interface WorkspacePlan extends Pick<Workspace, 'windowExamples' | 'chunk'> {
     })[]
 }
 
-/** Decides how gradients travel; allocates nothing. */
+/**
+ * Decides how gradients travel; allocates nothing. The shape of the whole matrices decides, so that sums are the same
+ * for any number of ranks; lengths are those of the rows held.
+ *
+ * @param held rows that this rank holds of each matrix; default: all
+ */
 export function planWorkspace(
   trained: readonly TravellingMatrix[],
   options: WorkspaceOptions,
+  held: readonly number[] = trained.map(({ rows }) => rows),
 ): WorkspacePlan {
   const { examples, batch, shard, windowBytes, inFlight } = options
-  const forms = trained.map(matrix => formOf(matrix, batch))
+  const forms = travellingForms(trained, options)
   const bytesPerExample = forms
     .filter(f => f.form === 'factors')
     .reduce((sum, f) => sum + 4 * (f.rows + f.cols), 0)
   const windowExamples = windowSize(batch, shard, windowBytes, bytesPerExample)
   const oneWindow = windowExamples >= batch
+  const onDevice = (f: GradientForm) =>
+    options.onDevice === true && oneWindow && f.form === 'factors'
+  const slots = slotsFor(forms.filter(onDevice))
   return {
     order: examples,
     windowExamples,
+    slots,
     // Half the window's bytes: at the default, shards of 128 examples are cut beyond a width of 2·10⁵.
     chunk: Math.max(1, Math.floor(windowBytes / 8 / Math.max(...forms.map(f => f.rows)))),
-    matrices: forms.map(f => {
+    matrices: forms.map((f, index) => {
       const factors = f.form === 'factors'
-      const length = f.rows * f.cols
+      const rows = held[index]!
+      const length = rows * f.cols
+      const unit = options.neurons?.slice ?? rows
       return {
         ...f,
-        signals: factors ? windowExamples * f.rows : 0,
-        inputs: factors ? windowExamples * f.cols : 0,
+        rows,
+        unit,
+        onDevice: onDevice(f),
+        signals: factors ? slots * windowExamples * rows : 0,
+        inputs: factors ? slots * windowExamples * f.cols : 0,
         staging: { count: factors ? (oneWindow ? 0 : 1) : inFlight, length },
         sum: factors && oneWindow ? 0 : length,
-        journal: journalSize(f.rows, f.cols),
+        journal: journalSize({ rows, cols: f.cols, unit }),
       }
     }),
   }
+}
+
+/**
+ * The form that each matrix takes. Where devices update, factors of one window cross once, dense gradients with every shard, and the weights after them:
+ * all matrices take factors that a window has room for.
+ */
+export function travellingForms(
+  trained: readonly TravellingMatrix[],
+  {
+    batch,
+    windowBytes,
+    onDevice,
+    gradients = 'auto',
+  }: Pick<WorkspaceOptions, 'batch' | 'windowBytes' | 'onDevice' | 'gradients'>,
+): GradientForm[] {
+  const forms = formsOf(trained, batch, gradients)
+  const factors = forms.reduce((sum, f) => sum + f.factorBytes, 0)
+  if (onDevice !== true || gradients !== 'auto' || factors > windowBytes) return forms
+  return forms.map(f => ({ ...f, form: 'factors' }))
+}
+
+/** Slots of the log at most: what a device has missed is made up for step by step. */
+const MOST_SLOTS = 25
+
+/** Windows that take as much memory as D does, which is brought to the host as often as they are full; 1 for nothing. */
+function slotsFor(forms: readonly GradientForm[]): number {
+  if (forms.length === 0) return 1
+  const dense = forms.reduce((sum, f) => sum + f.denseBytes, 0)
+  const factors = forms.reduce((sum, f) => sum + f.factorBytes, 0)
+  return Math.max(2, Math.min(MOST_SLOTS, Math.floor(dense / factors)))
+}
+
+/** Where the factors of the current step begin in the window. */
+export function windowStart({ log, version, windowExamples }: Workspace): number {
+  return log === null ? 0 : slotOf(log, Atomics.load(version, 0)) * windowExamples
 }
 
 /** Plans the forms and allocates the buffers. */
 export function createWorkspace(parameters: Parameters, options: WorkspaceOptions): Workspace {
   const shapes = parameters.trained.map(({ name, weights: { rows, cols } }) => ({
     name,
-    rows,
+    rows: options.neurons?.rows ?? rows,
     cols,
   }))
-  const { order, matrices, ...plan } = planWorkspace(shapes, options)
+  const held = parameters.trained.map(({ weights }) => weights.rows)
+  const plan = planWorkspace(shapes, options, held)
+  const { order, matrices, slots, windowExamples, chunk } = plan
+  const shards = Math.ceil(options.batch / options.shard)
+  const parts = shards * Math.ceil(options.shard / chunk)
   return {
-    ...plan,
+    windowExamples,
+    chunk,
+    log: slots === 1 ? null : createUpdateLog(slots, matrices.length, parts),
+    version: new Int32Array(new SharedArrayBuffer(4)),
     order: new Int32Array(new SharedArrayBuffer(4 * order)),
     matrices: matrices.map(({ signals, inputs, staging, sum, journal, ...m }) => ({
       ...m,
@@ -143,20 +224,41 @@ export function createWorkspace(parameters: Parameters, options: WorkspaceOption
   }
 }
 
-/** The journal of rows start..stop, one of the blocks of `rowBlocks`. */
+/** What the rows of a matrix are cut into, for the update and for sums over windows: a unit is cut like a matrix. */
+type CutRows = Pick<GradientBuffers, 'rows' | 'cols' | 'unit'>
+
+/** The blocks of a matrix's rows, in order: those of `rowBlocks`, unit by unit. */
+export function blocksOf({ rows, cols, unit }: CutRows): Range[] {
+  return shardsOf(rows, unit).flatMap(({ start, stop }) =>
+    rowBlocks(stop - start, cols).map(block => ({
+      start: start + block.start,
+      stop: start + block.stop,
+    })),
+  )
+}
+
+/** The journal of rows start..stop, one of the blocks of `blocksOf`. */
 export function journalOf(
-  { rows, cols, journal }: GradientBuffers,
+  matrix: GradientBuffers,
   start: number,
   stop: number,
 ): Int32Array<SharedArrayBuffer> {
-  const height = blockRows(rows, cols)
-  const first = (start / height) * journalLength(height, cols)
+  const { cols, unit, journal } = matrix
+  const { height, aUnit, aBlock } = journalsOf(matrix)
+  const first = (Math.floor(start / unit) * aUnit + (start % unit) / height) * aBlock
   return journal.subarray(first, first + journalLength(stop - start, cols))
 }
 
-function journalSize(rows: number, cols: number): number {
-  const height = blockRows(rows, cols)
-  return Math.ceil(rows / height) * journalLength(height, cols)
+function journalSize(matrix: CutRows): number {
+  const { aUnit, aBlock } = journalsOf(matrix)
+  return Math.ceil(matrix.rows / matrix.unit) * aUnit * aBlock
+}
+
+/** Rows of a block, blocks of a unit, and entries that a block has room for. */
+function journalsOf({ rows, cols, unit }: CutRows) {
+  const largest = Math.min(unit, rows)
+  const height = blockRows(largest, cols)
+  return { height, aUnit: Math.ceil(largest / height), aBlock: journalLength(height, cols) }
 }
 
 /** As many whole shards as fit the bytes, at least one, at most the batch. */

@@ -1,5 +1,6 @@
 import type { GroupDistance, RegretReport, RegretTerms } from '@saddle/core'
 import type { Config } from '../config/schema.js'
+import type { Travel } from '../ranks/travel.js'
 import type { Split } from '../team/split.js'
 
 /** One line of metrics.jsonl: what was measured at W_t, before step t was taken. */
@@ -49,7 +50,11 @@ export interface RunSummary {
   readonly seconds: number
   /** What the devices are, such as `blas` or `blas+cuda`. */
   readonly backend: string
+  /** Of each rank, if there are several. */
   readonly workers: number
+  readonly ranks: number
+  /** What products of the attack rounded to while training; every figure here is of float32. */
+  readonly precision: Config['compute']['precision']
   readonly attack: Config['attack']
   readonly evaluationAttack: Config['evaluation']['attack']
   /** robustLoss/c0: the share of examples that a loss of `robustLoss` allows to be misclassified. */
@@ -67,11 +72,18 @@ export type TrainEvent =
       readonly dir: string
       readonly config: Config
       readonly fromStep: number
+      /** Of this rank. */
       readonly workers: number
+      /** Processes that train together. */
+      readonly ranks: number
+      /** How gradients get from rank to rank, with the bytes that a rank sends a step; none on one rank. */
+      readonly travels: readonly Travel[]
       /** What the devices are, such as `blas` or `blas+cuda`. */
       readonly backend: string
       /** One a worker. */
       readonly devices: readonly string[]
+      /** What products of the attack round to. */
+      readonly precision: Config['compute']['precision']
       /** Why `auto` passed other backends over. */
       readonly passedOver: readonly { readonly name: string; readonly reason: string }[]
       /** What workers share out between them, with the numbers sent a step that decided. */
@@ -100,4 +112,6 @@ export type TrainEvent =
       readonly task: string
       readonly attempt: number
     }
+  /** Something a person should know before the run goes on, such as memory that may not suffice. */
+  | { readonly kind: 'warning'; readonly message: string }
   | { readonly kind: 'done'; readonly summary: RunSummary }

@@ -5,13 +5,13 @@ import { createLogger as createWinston, format, type Logger, transports } from '
 import { diskError } from './files.js'
 
 /**
- * The log of a run folder, log.jsonl: a line of JSON an entry, with level, timestamp, message and fields. Nothing
- * goes to the console. A log that can no longer be written (a full disk) loses lines and stops nothing.
+ * The log of a run folder, log.jsonl (log-1.jsonl of rank 1, and so on): a line of JSON an entry, with level,
+ * timestamp, message and fields. Nothing goes to the console. A log that can no longer be written (a full disk) loses lines and stops nothing.
  *
  * @throws SaddleError DISK if the file cannot be opened
  */
-export function createLogger(dir: string): Logger {
-  const sink = openSink(join(dir, 'log.jsonl'))
+export function createLogger(dir: string, rank = 0): Logger {
+  const sink = openSink(join(dir, rank === 0 ? 'log.jsonl' : `log-${rank}.jsonl`))
   const logger = createWinston({
     level: 'debug',
     format: format.combine(format.timestamp(), format.json()),

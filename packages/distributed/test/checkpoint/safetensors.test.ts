@@ -55,6 +55,21 @@ t.test('a file that another program wrote is read', async t => {
   t.same(tensors.get('b'), { name: 'b', shape: [1, 3], data: Int32Array.of(1, 2, 3) })
 })
 
+t.test('half precision of both kinds is read as the float32 it stands for', async t => {
+  // numpy.float16 of 1, −2, 65504, 6e-8 (the least), 0.333251953125, −0, ∞; then the upper bytes of float32 1, −2.5, 3e38.
+  const header =
+    '{"h":{"dtype":"F16","shape":[7],"data_offsets":[0,14]},' +
+    '"b":{"dtype":"BF16","shape":[3],"data_offsets":[14,20]}}'
+  const halves = [0x3c00, 0xc000, 0x7bff, 0x0001, 0x3555, 0x8000, 0x7c00, 0x3f80, 0xc020, 0x7f62]
+  const data = halves.flatMap(half => [half & 0xff, half >> 8])
+  const { tensors } = await readSafetensors(raw(t, header, data))
+  t.same(
+    tensors.get('h')!.data,
+    Float32Array.of(1, -2, 65504, 2 ** -24, 0.333251953125, -0, Number.POSITIVE_INFINITY),
+  )
+  t.same(tensors.get('b')!.data, Float32Array.of(1, -2.5, 226 * 2 ** 120))
+})
+
 const tensor = fc
   .record({
     name: fc.string({ minLength: 1 }).filter(name => name !== '__metadata__'),
@@ -138,7 +153,10 @@ t.test('a damaged file is refused, saying why', async t => {
     [/not a JSON object/, t => raw(t, '[]')],
     [/not a JSON object/, t => raw(t, 'null')],
     [/metadata are not texts/, t => raw(t, '{"__metadata__":{"a":1}}')],
-    [/type F16, and only F32, F64, I32/, t => raw(t, entry({ dtype: 'F16' }), eight)],
+    [
+      /type F8_E5M2, and only F32, F64, I32, F16, BF16/,
+      t => raw(t, entry({ dtype: 'F8_E5M2' }), eight),
+    ],
     [/is of type undefined/, t => raw(t, '{"a":3}')],
     [/has shape \[-2\]/, t => raw(t, entry({ shape: [-2] }), eight)],
     [/has shape \[0\.5\]/, t => raw(t, entry({ shape: [0.5] }), eight)],

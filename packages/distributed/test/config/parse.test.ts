@@ -223,7 +223,7 @@ t.test('the defaults of an attack are the same in a configuration and in its fun
     const parsed = attackSchema.parse({ kind, ...given }) as AttackSpec
     const bare = { kind, ...('attack' in parsed ? { attack: parsed.attack } : {}) }
     if (kind === 'worst-case') continue
-    t.same(attackFrom(parsed).spec, attackFrom(bare as AttackSpec).spec, kind)
+    t.same(attackFrom(parsed).spec, attackFrom(bare as AttackSpec).spec, String(kind))
     compared++
   }
   t.ok(compared >= 25)

@@ -195,6 +195,8 @@ t.test('the hash changes with what decides the weights, and with nothing else', 
     { descent: { steps: 3, radius: 1 } },
     { compute: { backend: 'cpu' } },
     { compute: { shard: 64 } },
+    { compute: { precision: 'tf32' } },
+    { compute: { precision: 'bf16' } },
   ].map(hash)
   t.equal(new Set([base, ...others]).size, others.length + 1, 'all differ')
   const csv = (path: string, header: boolean) =>

@@ -1,4 +1,5 @@
 import { SaddleError } from '../../errors.js'
+import { withRoomyStacks } from '../stacks.js'
 import { candidates, type NativeCall, type Vendor, vendors } from './vendors.js'
 
 /**
@@ -66,6 +67,7 @@ let opened: BlasLibrary | undefined
 export async function openBlas(): Promise<BlasLibrary> {
   if (opened !== undefined) return opened
   const { default: koffi } = await import('koffi')
+  withRoomyStacks(koffi)
   const tried: string[] = []
   for (const file of candidates(process.env.SADDLE_BLAS, process.platform)) {
     try {

@@ -1,9 +1,9 @@
 /** Dimensions of a strided walk at most, after those that lie one behind the other are taken as one. */
 export const MAX_RANK = 8
 
-/** What a kernel is given: integers and addresses have 64 bits, floats 32. */
+/** What a kernel is given: integers, addresses and doubles have 64 bits, floats 32. */
 export type Argument =
-  | { readonly kind: 'address' | 'integer' | 'float'; readonly value: number }
+  | { readonly kind: 'address' | 'integer' | 'float' | 'double'; readonly value: number }
   | Dims
 
 /** `struct Dims` of the kernels: lengths of a walk in row-major order, and two strides for each. */
@@ -24,6 +24,10 @@ export function integer(value: number): Argument {
 
 export function float(value: number): Argument {
   return { kind: 'float', value }
+}
+
+export function double(value: number): Argument {
+  return { kind: 'double', value }
 }
 
 /**

@@ -1,7 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core'
+import type { DeviceUpdate, UpdatedMatrix } from '../../descent/device-update.js'
 import type { DeviceInfo } from '../backends.js'
+import type { FusedKernels } from '../fused.js'
+import type { Precision } from '../precision.js'
 import { matricesChanged } from '../resident.js'
-import { listCudaDevices } from './devices.js'
+import { listCudaDevices, requirePrecision } from './devices.js'
 import { binaryKernels } from './kernels/binary.js'
 import type { CudaKernel } from './kernels/kernel.js'
 import { layoutKernels } from './kernels/layout.js'
@@ -11,10 +14,10 @@ import { softmaxKernels } from './kernels/softmax.js'
 import { unaryKernels } from './kernels/unary.js'
 import { valueKernels } from './kernels/values.js'
 import { openCuda } from './native.js'
-import type { Precision } from './products.js'
 import { reclaimThread } from './reclaim.js'
 import { Runtime } from './runtime.js'
 import { CudaStorage, isDeviceType } from './storage.js'
+import { openCudaUpdate } from './update.js'
 
 /** Kernels that compute on the device; any other is the CPU backend's, on numbers read back. */
 const KERNELS: readonly CudaKernel[] = [
@@ -85,13 +88,13 @@ function closeAtExit(): void {
 }
 
 /**
- * Runs `work` with products of another precision: `tf32` for passes whose result is only searched for, never for a
- * figure that is reported. Other backends than `cuda` compute as always.
+ * `withPrecision` on the device of this thread.
+ *
+ * @throws SaddleError CONFIG if the device does not have it.
  */
 export function withPrecision<T>(precision: Precision, work: () => T): T {
-  const storage = tf.backend()
-  if (!(storage instanceof CudaStorage)) return work()
-  const { products } = storage.runtime
+  const { products, device } = (tf.backend() as CudaStorage).runtime
+  requirePrecision(device.info, precision)
   const before = products.precision
   products.precision = precision
   try {
@@ -99,6 +102,16 @@ export function withPrecision<T>(precision: Precision, work: () => T): T {
   } finally {
     products.precision = before
   }
+}
+
+/** `FusedKernels` on the device of this thread. */
+export function fused(): FusedKernels {
+  return (tf.backend() as CudaStorage).fused
+}
+
+/** `DeviceUpdate` on the device of this thread. */
+export function openUpdate(matrix: UpdatedMatrix): DeviceUpdate {
+  return openCudaUpdate(tf.backend() as CudaStorage, matrix)
 }
 
 function registerKernels(): void {

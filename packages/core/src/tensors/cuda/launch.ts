@@ -94,6 +94,10 @@ function write(view: DataView, at: number, argument: Argument): number {
     view.setFloat32(at, argument.value, true)
     return 8
   }
+  if (argument.kind === 'double') {
+    view.setFloat64(at, argument.value, true)
+    return 8
+  }
   if (argument.kind !== 'dims') {
     view.setBigInt64(at, BigInt(argument.value), true)
     return 8

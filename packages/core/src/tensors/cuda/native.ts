@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { SaddleError } from '../../errors.js'
+import { withRoomyStacks } from '../stacks.js'
 import { candidateFiles, type LibraryName } from './names.js'
 
 /** An address on the device or of something opaque. koffi gives and takes it as a number: it has 47 bits. */
@@ -57,6 +58,10 @@ const CUBLAS = {
     'int cublasSgemm_v2(uint64_t, int, int, int, int, int, const float *, uint64_t, int, uint64_t, int, const float *, uint64_t, int)',
   cublasSgemmStridedBatched:
     'int cublasSgemmStridedBatched(uint64_t, int, int, int, int, int, const float *, uint64_t, int, int64_t, uint64_t, int, int64_t, const float *, uint64_t, int, int64_t, int)',
+  cublasGemmEx:
+    'int cublasGemmEx(uint64_t, int, int, int, int, int, const float *, uint64_t, int, int, uint64_t, int, int, const float *, uint64_t, int, int, int, int)',
+  cublasGemmStridedBatchedEx:
+    'int cublasGemmStridedBatchedEx(uint64_t, int, int, int, int, int, const float *, uint64_t, int, int, int64_t, uint64_t, int, int, int64_t, const float *, uint64_t, int, int, int64_t, int, int, int)',
 } as const
 
 const NVRTC = {
@@ -116,6 +121,7 @@ let opened: Cuda | undefined
 export async function openCuda(): Promise<Cuda> {
   if (opened !== undefined) return opened
   const { default: koffi } = await import('koffi')
+  withRoomyStacks(koffi)
   const driver = openLibrary(koffi, 'cuda')
   const cublas = openLibrary(koffi, 'cublas')
   const nvrtc = openLibrary(koffi, 'nvrtc')

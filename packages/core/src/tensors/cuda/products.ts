@@ -1,12 +1,14 @@
 import type { Operand, ProductShape } from '../algebra.js'
+import type { Precision } from '../precision.js'
 import type { Device } from './device.js'
 import { callFailed, cublasStatusName } from './status.js'
 
-/** float32: every product of float32 numbers rounded as such. tf32: operands rounded to 10 bits of mantissa first. */
-export type Precision = 'float32' | 'tf32'
-
 /** cublasMath_t: CUBLAS_DEFAULT_MATH computes float32 in float32; CUBLAS_TF32_TENSOR_OP_MATH. */
-const MATH_MODE: Readonly<Record<Precision, number>> = { float32: 0, tf32: 3 }
+const MATH_MODE: Readonly<Record<Precision, number>> = { float32: 0, tf32: 3, bf16: 0 }
+/** cudaDataType_t and cublasComputeType_t of a product of bf16 operands that is summed and kept in float32. */
+const [R_32F, R_16BF, COMPUTE_32F] = [0, 14, 68]
+/** cublasGemmAlgo_t CUBLAS_GEMM_DEFAULT: the library's own choice. */
+const DEFAULT_ALGORITHM = -1
 /** cublasOperation_t. */
 const OPERATION = { plain: 0, transposed: 1 }
 
@@ -55,8 +57,8 @@ export class Products {
   }
 
   /**
-   * C_i ← op(A_i) op(B_i) for i < batch, all row-major. cuBLAS has columns where we have rows: it is given
-   * C_iᵀ = op(B_i)ᵀ op(A_i)ᵀ, which needs no copy.
+   * C_i ← op(A_i) op(B_i) for i < batch, all row-major, of float32 operands. cuBLAS has columns where we have rows: it is
+   * given C_iᵀ = op(B_i)ᵀ op(A_i)ᵀ, which needs no copy.
    */
   multiply(
     { m, n, k }: ProductShape,
@@ -103,6 +105,38 @@ export class Products {
       batch,
     )
     this.#check('cublasSgemmStridedBatched', status)
+  }
+
+  /** The same of operands in bf16; C is float32, and so are the sums. */
+  multiplyNarrow(
+    { m, n, k }: ProductShape,
+    batch: number,
+    a: DeviceOperand,
+    b: DeviceOperand,
+    c: number,
+  ): void {
+    const { cublas } = this.#device.cuda
+    const how = [this.#handle, operation(b), operation(a), n, m, k, this.#one] as const
+    const right = [b.address, R_16BF, b.transposed ? k : n] as const
+    const left = [a.address, R_16BF, a.transposed ? m : k] as const
+    const to = [this.#zero, c, R_32F, n] as const
+    const by = [COMPUTE_32F, DEFAULT_ALGORITHM] as const
+    if (batch === 1)
+      this.#check('cublasGemmEx', cublas.cublasGemmEx(...how, ...right, ...left, ...to, ...by))
+    else {
+      const status = cublas.cublasGemmStridedBatchedEx(
+        ...how,
+        ...right,
+        b.step,
+        ...left,
+        a.step,
+        ...to,
+        m * n,
+        batch,
+        ...by,
+      )
+      this.#check('cublasGemmStridedBatchedEx', status)
+    }
   }
 
   close(): void {

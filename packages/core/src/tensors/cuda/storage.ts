@@ -1,8 +1,11 @@
 import { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu'
 import * as tf from '@tensorflow/tfjs-core'
+import type { FusedKernels } from '../fused.js'
 import { address, integer } from './arguments.js'
 import { FILL } from './fill.js'
+import { cudaFused } from './fused.js'
 import type { DeviceBuffer } from './memory.js'
+import { NARROW } from './narrow.js'
 import type { HostArray } from './native.js'
 import type { Runtime } from './runtime.js'
 
@@ -64,6 +67,7 @@ class TensorNumbers {
 /** Where the backend's tensors live: in the memory of a device, and on the host what has not been needed there yet. */
 export class CudaStorage extends MathBackendCPU {
   readonly runtime: Runtime
+  readonly fused: FusedKernels = cudaFused(this)
   /** Buffers that hold tensors now: what is left when the backend is closed. */
   readonly #held = new Set<DeviceBuffer>()
 
@@ -118,6 +122,12 @@ export class CudaStorage extends MathBackendCPU {
     return host === undefined && place !== null
   }
 
+  /** The number of a tensor that has just one, which is not on the device; null for any other. */
+  numberOnHost({ dataId }: tf.TensorInfo): number | null {
+    const { host, place, length } = this.#of(dataId)
+    return length === 1 && place === null && host !== undefined ? Number(host[0]) : null
+  }
+
   /** The type of a tensor's numbers in memory. */
   dtypeOf({ dataId }: tf.TensorInfo): tf.DataType {
     return this.#of(dataId).dtype
@@ -128,6 +138,37 @@ export class CudaStorage extends MathBackendCPU {
     const numbers = this.#of(dataId)
     numbers.place ??= this.#send(numbers)
     return numbers.place.buffer.address + numbers.place.offset
+  }
+
+  /** Says that a float32 tensor stays on the device for many products: its copy in bf16 is then kept, too. */
+  stays(tensor: tf.TensorInfo): void {
+    const numbers = this.#of(tensor.dataId)
+    numbers.place ??= this.#send(numbers, true)
+    this.runtime.memory.stay(numbers.place.buffer, numbers.length)
+  }
+
+  /** Says that a tensor that stays has other numbers now. */
+  changed({ dataId }: tf.TensorInfo): void {
+    const { stays } = this.#of(dataId).place!.buffer
+    if (stays === null || stays.narrow === null) return
+    this.#release(stays.narrow)
+    stays.narrow = null
+  }
+
+  /** A float32 tensor's numbers in bf16, until `release`. Of a matrix that stays they are kept. */
+  narrowed(tensor: tf.TensorInfo): { readonly address: number; release(): void } {
+    this.deviceAddress(tensor)
+    const { place, length } = this.#of(tensor.dataId)
+    const { buffer, offset } = place!
+    if (buffer.stays === null) {
+      const copy = this.#narrow(buffer.address + offset, length)
+      return { address: copy.address, release: () => this.#release(copy) }
+    }
+    const { length: all } = buffer.stays
+    const narrow = buffer.stays.narrow ?? this.#narrow(buffer.address, all, true)
+    if (narrow !== buffer.stays.narrow) this.runtime.memory.stay(narrow, 0)
+    buffer.stays.narrow = narrow
+    return { address: narrow.address + offset / 2, release: () => {} }
   }
 
   override disposeData(dataId: tf.DataId, force = false): boolean {
@@ -181,10 +222,10 @@ export class CudaStorage extends MathBackendCPU {
     return array
   }
 
-  #send({ dtype, host, length }: TensorNumbers): Place {
+  #send({ dtype, host, length }: TensorNumbers, toStay = false): Place {
     const Wanted = ARRAYS[dtype as DeviceType]
     const array = host instanceof Wanted ? host : Wanted.from((host ?? []) as ArrayLike<number>)
-    const buffer = this.runtime.memory.take(array.byteLength)
+    const buffer = this.runtime.memory.take(array.byteLength, toStay)
     this.#held.add(buffer)
     // One number, as most constants are, goes along with a launch: nothing waits for it.
     if (array.length === 1) this.#fill(buffer.address, array)
@@ -198,9 +239,18 @@ export class CudaStorage extends MathBackendCPU {
     this.runtime.launch(FILL, wide ? 'fill_4' : 'fill_1', 1, [address(to), integer(bits)])
   }
 
+  #narrow(from: number, length: number, toStay = false): DeviceBuffer {
+    const copy = this.runtime.memory.take(2 * length, toStay)
+    this.#held.add(copy)
+    this.runtime.launch(NARROW, 'narrow', length, [address(from), address(copy.address)])
+    return copy
+  }
+
   #release(buffer: DeviceBuffer): void {
     buffer.users--
     if (buffer.users > 0) return
+    const narrow = buffer.stays?.narrow ?? null
+    if (narrow !== null) this.#release(narrow)
     this.#held.delete(buffer)
     this.runtime.memory.give(buffer)
   }

@@ -4,10 +4,10 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
-import { currentBackend, listBackends, useBackend } from '@saddle/core'
+import { currentBackend, listBackends, useBackend, withPrecision } from '@saddle/core'
 import * as tf from '@tensorflow/tfjs-core'
 import t from 'tap'
-import { closeCuda, cudaKernelNames, withPrecision } from '../../../dist/tensors/cuda/backend.js'
+import { closeCuda, cudaKernelNames } from '../../../dist/tensors/cuda/backend.js'
 import { buildFake, noCompiler } from './fake/build.js'
 
 /**
@@ -164,6 +164,12 @@ t.test('the first call that fails says which, with what, and how much memory the
     ['cuStreamSynchronize', 2, () => tf.relu(tf.tensor1d([1, 2])).dataSync()],
     ['cublasSgemm', 1, () => tf.matMul(tf.ones([2, 2]), tf.ones([2, 2]))],
     ['cublasSgemmStridedBatched', 1, () => tf.matMul(tf.ones([3, 2, 2]), tf.ones([3, 2, 2]))],
+    ['cublasGemmEx', 1, () => inBf16(() => tf.matMul(tf.ones([2, 2]), tf.ones([2, 2])))],
+    [
+      'cublasGemmStridedBatchedEx',
+      1,
+      () => inBf16(() => tf.matMul(tf.ones([3, 2, 2]), tf.ones([3, 2, 2]))),
+    ],
   ] as const) {
     await start({ FAKE_CUDA_FAIL: `${call}:${count}` })
     const error = call.startsWith('cublas') ? 'cublasStatus_t 700' : 'CUDA_ERROR_ILLEGAL_ADDRESS'
@@ -248,6 +254,26 @@ t.test('programs are compiled once a machine; a damaged one is compiled again', 
   t.same(nowhere.numbers, first.numbers, 'a folder that cannot be made costs time only')
 })
 
+t.test('a precision is refused where there is none', async t => {
+  await start({ FAKE_CUDA_CAPABILITY: '75' })
+  t.same(currentBackend().devices?.()[0]?.precisions, ['float32'])
+  for (const precision of ['tf32', 'bf16'] as const)
+    t.throws(() => withPrecision(precision, () => 1), {
+      code: 'CONFIG',
+      message: /compute capability 8.0 or more, got Fake GPU A \(cuda:0\) of 7.5/,
+    })
+  t.equal(
+    withPrecision('float32', () => 1),
+    1,
+  )
+  await useBackend('cpu')
+  t.throws(() => withPrecision('bf16', () => 1), { code: 'CONFIG', message: /got cpu/ })
+  t.equal(
+    withPrecision('float32', () => 1),
+    1,
+  )
+})
+
 t.test('tf32 rounds the operands of products, for as long as it is asked for', async t => {
   await start()
   const product = () =>
@@ -257,6 +283,8 @@ t.test('tf32 rounds the operands of products, for as long as it is asked for', a
   t.throws(() => withPrecision('tf32', failing), { message: 'failed inside' })
   t.equal(product(), 1 + 2 ** -12)
 })
+
+const inBf16 = <T>(work: () => T) => withPrecision('bf16', work)
 
 function failing(): never {
   throw new Error('failed inside')

@@ -3,9 +3,12 @@ import {
   type Matrix,
   matricesChanged,
   perturbationSetFrom,
+  pickRows,
+  rowsAbove,
   scoped,
   timesMatrix,
   useBackend,
+  withPrecision,
 } from '@saddle/core'
 import * as tf from '@tensorflow/tfjs-core'
 import fc from 'fast-check'
@@ -19,8 +22,9 @@ import {
 } from '../../../dist/tensors/matrix.js'
 import { describe, passesOf, SPECS, setUp, TOLERANCE, worst } from '../../networks/cases.js'
 import { normals } from '../../networks/reference.js'
-import { setCases } from '../../perturbation/cases.js'
+import { apply, type Batch, randomBatch, sameBits, setCases } from '../../perturbation/cases.js'
 import { buildFake, noCompiler } from './fake/build.js'
+import { counterOf, countsOf } from './fake/counts.js'
 
 /** The numbers of the backend's kernels, compiled from their CUDA source for the fake, against the cpu backend's. */
 if (noCompiler !== false) {
@@ -30,6 +34,7 @@ if (noCompiler !== false) {
 
 const fake = buildFake()
 Object.assign(process.env, { SADDLE_CUDA_LIBRARIES: fake.folder, XDG_CACHE_HOME: fake.folder })
+const counts = counterOf(fake)
 const onHost: string[] = []
 process.on('warning', ({ message }) => onHost.push(message))
 t.teardown(() => {
@@ -219,8 +224,172 @@ t.test('every perturbation set projects, steps and measures as on the cpu', asyn
   }
 })
 
+t.test('fused steps of an attack are those of the loops over rows', async t => {
+  const fused = setCases.filter(({ kind }) => ['l2', 'linf', 'box-linf', 'cap'].includes(kind))
+  for (const [at, [d, radius]] of [
+    [3, 0.6],
+    [80, 0.04],
+  ].entries())
+    for (const c of fused) {
+      const batch = randomBatch(c, d!, radius!, 12, at)
+      const inside = await resultOn('cpu', batch, batch.points, (x0, x) => batch.set.project(x0, x))
+      const gradient = () => tf.tensor2d(batch.gradients, [batch.n, d!])
+      const steps: Record<string, [Float32Array, (x0: tf.Tensor2D, x: tf.Tensor2D) => tf.Tensor]> =
+        {
+          project: [batch.points, (x0, x) => batch.set.project(x0, x)],
+          advance: [inside, (x0, x) => batch.set.advance(x0, x, gradient(), radius! / 4)],
+          'advance far': [inside, (x0, x) => batch.set.advance(x0, x, gradient(), 3 * radius!)],
+          stand: [inside, (x0, x) => batch.set.advance(x0, x, tf.zerosLike(x), radius!)],
+        }
+      for (const [what, [points, step]] of Object.entries(steps)) {
+        const got = await resultOn('cuda', batch, points, step)
+        const error = worst(got, await resultOn('cpu', batch, points, step))
+        // Both are float64 rounded once; a cap's loops round z to float32 on the way.
+        t.ok(error < (c.kind === 'cap' ? 5e-7 : 1.3e-7), `${c.kind} ${what} d = ${d}: ${error}`)
+        t.ok(sameBits(got.slice(0, d), batch.centres.slice(0, d)), 'the centre is the centre')
+      }
+      const nan = batch.gradients.slice().fill(Number.NaN, d!, 2 * d!)
+      const lost = await resultOn('cuda', batch, inside, (x0, x) =>
+        batch.set.advance(x0, x, tf.tensor2d(nan, [batch.n, d!]), radius!),
+      )
+      t.ok(lost.slice(d, 2 * d!).every(Number.isNaN), `${c.kind}: what is not a number stays so`)
+      t.notOk(lost.slice(2 * d!).some(Number.isNaN), 'in its row only')
+    }
+})
+
+t.test('opposite to the centre of a cap every tangent will do, and both take the same', async t => {
+  const cap = setCases.find(({ kind }) => kind === 'cap')!
+  const batch = randomBatch(cap, 7, 1.2, 5, 3)
+  const opposite = batch.centres.map(v => -v)
+  const project = (x0: tf.Tensor2D, x: tf.Tensor2D) => batch.set.project(x0, x)
+  const got = await resultOn('cuda', batch, opposite, project)
+  t.ok(worst(got, await resultOn('cpu', batch, opposite, project)) < 1e-6)
+  const inside = await resultOn('cpu', batch, got, (x0, x) =>
+    tf.cast(batch.set.contains(x0, x), 'float32'),
+  )
+  t.ok(inside.every(v => v === 1))
+})
+
+t.test('rows are picked and kept as by operations on tensors', async t => {
+  const x = normals(4 * 70, 51)
+  x.fill(1e-8, 70, 140)
+  x[2 * 70 + 3] = Number.NaN
+  for (const compute of [
+    () => rowsAbove(tf.tensor2d(x, [4, 70]), tf.tensor2d([0.1, 1e-6, 0.1, 9], [4, 1])),
+    () =>
+      pickRows(
+        tf.tensor2d([1, 0, 0, 1], [4, 1], 'bool'),
+        tf.tensor2d(x, [4, 70]),
+        tf.zeros([4, 70]) as tf.Tensor2D,
+      ),
+  ] satisfies (() => tf.Tensor)[]) {
+    const [got, wanted] = [await on('cuda', compute), await on('wasm', compute)]
+    t.same(
+      [...got].map(v => v + 0),
+      [...wanted].map(v => v + 0),
+    )
+  }
+})
+
+async function resultOn(
+  backend: string,
+  batch: Batch,
+  rows: Float32Array,
+  step: (centres: tf.Tensor2D, rows: tf.Tensor2D) => tf.Tensor,
+): Promise<Float32Array> {
+  await useBackend(backend)
+  return apply(batch, rows, step).slice()
+}
+
 t.test('networks, losses and sets never left the device for want of a kernel', async t => {
   t.same(onHost, [])
+})
+
+/** To the nearest number with `bits` bits of mantissa, ties to the even one: in float64, by scaling. */
+function roundTo(bits: number, x: number): number {
+  if (x === 0 || !Number.isFinite(x)) return x
+  const unit = 2 ** (Math.floor(Math.log2(Math.abs(x))) - bits + 1)
+  const [low, rest] = [Math.floor(x / unit), x / unit - Math.floor(x / unit)]
+  const up = rest > 0.5 || (rest === 0.5 && low % 2 !== 0)
+  return unit * (low + (up ? 1 : 0))
+}
+
+t.test('bf16 rounds the operands of products to 8 bits, and adds in float32', async t => {
+  const [m, k, n] = [5, 7, 4]
+  const [a, b] = [normals(3 * m * k, 41), normals(3 * k * n, 43)]
+  a.set([1 + 2 ** -8, 1 + 3 * 2 ** -8, -1 - 2 ** -8, 2 ** -130, 0, 3e30])
+  const rounded = (bits: number) => (values: Float32Array) => values.map(v => roundTo(bits, v))
+  const products = {
+    plain: (a: Float32Array, b: Float32Array) =>
+      tf.matMul(tf.tensor2d(a.slice(0, m * k), [m, k]), tf.tensor2d(b.slice(0, k * n), [k, n])),
+    transposed: (a: Float32Array, b: Float32Array) =>
+      tf.matMul(
+        tf.tensor2d(a.slice(0, m * k), [k, m]),
+        tf.tensor2d(b.slice(0, k * n), [n, k]),
+        true,
+        true,
+      ),
+    batched: (a: Float32Array, b: Float32Array) =>
+      tf.matMul(tf.tensor3d(a, [3, m, k]), tf.tensor3d(b, [3, k, n])),
+    'batched, one for all': (a: Float32Array, b: Float32Array) =>
+      tf.matMul(tf.tensor3d(a, [3, m, k]), tf.tensor2d(b.slice(0, k * n), [k, n])),
+  }
+  for (const [name, product] of Object.entries(products)) {
+    const got = await on('cuda', () => withPrecision('bf16', () => product(a, b)))
+    const wanted = await on('cpu', () => product(rounded(8)(a), rounded(8)(b)))
+    const whole = await on('cuda', () => product(a, b))
+    const relative = (x: Float32Array) =>
+      Math.max(...x.map((v, i) => Math.abs(v - wanted[i]!) / (1 + Math.abs(wanted[i]!))))
+    t.ok(relative(got) < 1e-6, `${name}: ${relative(got)}`)
+    t.ok(relative(whole) > 1e-4, `${name} in float32 is something else`)
+  }
+  const odd = [Number.NaN, Number.POSITIVE_INFINITY, 3.4e38]
+  const kept = await on('cuda', () =>
+    withPrecision('bf16', () => tf.matMul(tf.tensor2d(odd, [3, 1]), tf.ones([1, 1]))),
+  )
+  t.same([...kept], [Number.NaN, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY])
+})
+
+t.test('of a matrix that stays, the copy in bf16 stays until it changes', async t => {
+  await useBackend('cuda')
+  matricesChanged()
+  const matrix: Matrix = allocateMatrix(3, 2)
+  matrix.data.set([1 + 2 ** -9, 2, 3, 4, 5, 6])
+  const { bytesInUse } = tf.memory() as unknown as { bytesInUse: number }
+  const x = tf.tensor2d([1, 1], [2, 1])
+  const sums = () =>
+    withPrecision('bf16', () => scoped(() => [...timesMatrix(matrix, x).dataSync()]))
+  t.same(sums(), [3, 7, 11])
+  const second = await countsOf(counts, sums)
+  t.match(second, { launches: 1, bf16: 1, float32: 0, uploads: 0 }, 'only x is rounded')
+  const rows = await countsOf(counts, () =>
+    withPrecision('bf16', () =>
+      scoped(() =>
+        eachRowBlock(matrix, block => t.same([...tf.matMul(block, x).dataSync()], [3, 7, 11])),
+      ),
+    ),
+  )
+  t.equal(rows.launches, 1, 'a block of rows is a part of both copies')
+  matrix.data[0] = 10
+  matricesChanged([allocateMatrix(3, 2)])
+  t.same(sums(), [3, 7, 11], 'another matrix changed')
+  matricesChanged([matrix])
+  t.same(sums(), [12, 7, 11])
+  matricesChanged()
+  x.dispose()
+  t.equal((tf.memory() as unknown as { bytesInUse: number }).bytesInUse, bytesInUse)
+})
+
+t.test('passes of two branches send each matrix once, and no row of one again', async t => {
+  for (const spec of SPECS.filter(({ depth }) => depth < 3)) {
+    const { network, parameters, x, c } = setUp(spec)
+    await useBackend('cuda')
+    matricesChanged()
+    passesOf(network, parameters, x, c)
+    const bytes = 4 * Math.max(x.length, c.length)
+    const again = await countsOf(counts, () => passesOf(network, parameters, x, c))
+    t.ok(again.uploads > 0 && again.uploadedBytes <= again.uploads * bytes, describe(spec))
+  }
 })
 
 t.test('a matrix is sent once, and again after matricesChanged', async t => {

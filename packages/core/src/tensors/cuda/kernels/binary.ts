@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { address, broadcastStrides, walk } from '../arguments.js'
+import { address, broadcastStrides, double, walk } from '../arguments.js'
 import { programOf } from '../program.js'
 import type { CudaStorage } from '../storage.js'
 import { C_TYPE, type CudaKernel, SUFFIX, sizeOf } from './kernel.js'
@@ -57,15 +57,18 @@ const BINARY = programOf(
   ),
 )
 
-/** Operands of one shape, and of single numbers, are read in order; only other broadcasts divide. */
+/**
+ * Operands of one shape, and of single numbers, are read in order; only other broadcasts divide. A number that is not on
+ * the device comes with the launch, in place of an address.
+ */
 function loop(name: string, from: Type, to: Type, expression: string): string {
   const [In, Out] = [C_TYPE[from], C_TYPE[to]]
   return `
-extern "C" __global__ void binary_${name}_${SUFFIX[from]}(i64 n, const ${In} *a, const ${In} *b, ${Out} *out, Dims dims) {
+extern "C" __global__ void binary_${name}_${SUFFIX[from]}(i64 n, const ${In} *a, const ${In} *b, ${Out} *out, double left, double right, Dims dims) {
   EACH(i, n) {
     i64 p = i * dims.a[0], q = i * dims.b[0];
     if (dims.rank > 1) places(dims, i, p, q);
-    ${In} x = a[p], y = b[q];
+    ${In} x = a ? a[p] : (${In})left, y = b ? b[q] : (${In})right;
     out[i] = (${Out})(${expression});
   }
 }`
@@ -92,12 +95,17 @@ export function combined(
   const shape = tf.broadcast_util.assertAndGetBroadcastShape(a.shape, b.shape)
   const dims = walk(shape, broadcastStrides(a.shape, shape), broadcastStrides(b.shape, shape))
   if (dims === null) return null
-  const [left, right] = [storage.deviceAddress(a), storage.deviceAddress(b)]
+  const numbers = [a, b].map(operand => storage.numberOnHost(operand))
+  const [left, right] = [a, b].map((operand, i) =>
+    address(numbers[i] === null ? storage.deviceAddress(operand) : 0),
+  )
   const out = storage.output(shape, to ?? type)
   storage.runtime.launch(BINARY, `binary_${name}_${SUFFIX[type]}`, sizeOf(shape), [
-    address(left),
-    address(right),
+    left!,
+    right!,
     address(storage.deviceAddress(out)),
+    double(numbers[0] ?? 0),
+    double(numbers[1] ?? 0),
     dims,
   ])
   return out

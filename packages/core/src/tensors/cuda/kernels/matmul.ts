@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { planProducts } from '../../batches.js'
 import type { DeviceOperand } from '../products.js'
+import type { CudaStorage } from '../storage.js'
 import { combined } from './binary.js'
 import { areAll, type CudaKernel, type KernelCall, sizeOf } from './kernel.js'
 import { elementwise } from './unary.js'
@@ -19,26 +20,37 @@ function product({ inputs, attrs, storage }: KernelCall): tf.TensorInfo | null {
   const { shape, outShape, fromA, fromB } = planProducts(a.shape, b.shape, transposeA, transposeB)
   const { m, n, k } = shape
   if (k === 0 || sizeOf(outShape) === 0) return filled(storage, outShape, 'float32', 0)
-  const left = { address: storage.deviceAddress(a), transposed: transposeA, step: m * k }
-  const right = { address: storage.deviceAddress(b), transposed: transposeB, step: k * n }
+  const { products } = storage.runtime
+  const isNarrow = products.precision === 'bf16'
+  const bytes = isNarrow ? 2 : 4
+  const [x, y] = [a, b].map(tensor =>
+    isNarrow ? storage.narrowed(tensor) : { address: storage.deviceAddress(tensor), release() {} },
+  ) as [Held, Held]
+  const left = { address: x.address, transposed: transposeA, step: m * k }
+  const right = { address: y.address, transposed: transposeB, step: k * n }
   const out = storage.output(outShape, 'float32')
   const to = storage.deviceAddress(out)
-  for (const { first, count, stepA, stepB } of runs(fromA, fromB))
-    storage.runtime.products.multiply(
-      shape,
-      count,
-      from(left, fromA[first]!, stepA),
-      from(right, fromB[first]!, stepB),
+  for (const { first, count, stepA, stepB } of runs(fromA, fromB)) {
+    const operands = [
+      from(left, bytes, fromA[first]!, stepA),
+      from(right, bytes, fromB[first]!, stepB),
       to + 4 * first * m * n,
-    )
+    ] as const
+    if (isNarrow) products.multiplyNarrow(shape, count, ...operands)
+    else products.multiply(shape, count, ...operands)
+  }
+  x.release()
+  y.release()
   return out
 }
 
-/** An operand from its `first` matrix on, taking every `step`-th. */
-function from(whole: DeviceOperand, first: number, step: number): DeviceOperand {
+type Held = ReturnType<CudaStorage['narrowed']>
+
+/** An operand from its `first` matrix on, taking every `step`-th; `bytes` to a number. */
+function from(whole: DeviceOperand, bytes: number, first: number, step: number): DeviceOperand {
   return {
     ...whole,
-    address: whole.address + 4 * first * whole.step,
+    address: whole.address + bytes * first * whole.step,
     step: step * whole.step,
   }
 }

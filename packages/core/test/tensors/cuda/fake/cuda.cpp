@@ -2,7 +2,8 @@
 // memory is malloc with guards around it; kernels are compiled by g++ and run thread by thread, on the host.
 //
 // The environment makes it fail: FAKE_CUDA_MEMORY (bytes of a device), FAKE_CUDA_FAIL=call:n (the n-th such call
-// returns FAKE_CUDA_STATUS, by default 700), FAKE_CUDA_DEVICES, FAKE_CUDA_CAPABILITY, FAKE_CUDA_POOLS=0.
+// returns FAKE_CUDA_STATUS, by default 700), FAKE_CUDA_DEVICES, FAKE_CUDA_CAPABILITY, FAKE_CUDA_POOLS=0. FAKE_CUDA_NAME is
+// that of all devices, which otherwise have different ones.
 // FAKE_CUDA_LOG names a file to which every compilation is written, and what was left when a context ended.
 #include <cstdint>
 #include <cstdio>
@@ -193,6 +194,33 @@ struct Handle {
   int mode = 0;
 };
 
+float widened(uint16_t half) {
+  uint32_t bits = (uint32_t)half << 16;
+  float x;
+  memcpy(&x, &bits, 4);
+  return x;
+}
+
+/** An operand of a product as the library reads it: float32, rounded to tf32 if the mode says so, or bf16. */
+struct Operand {
+  uint64_t address;
+  int type, lead;
+  int64_t step;
+  bool transposed;
+  int bytes() const { return type == 14 ? 2 : 4; }
+  uint64_t begin(int i) const { return address + i * step * bytes(); }
+  float at(int i, int64_t row, int64_t col, int mode) const {
+    int64_t k = transposed ? row * lead + col : col * lead + row;
+    if (type == 14) return widened(reinterpret_cast<uint16_t *>(begin(i))[k]);
+    return rounded(reinterpret_cast<float *>(begin(i))[k], mode);
+  }
+};
+
+/** What was asked of the libraries since they were loaded. */
+struct Counts {
+  uint64_t launches, float32, tf32, bf16, uploads, uploadedBytes, downloads, downloadedBytes, waits;
+} counts;
+
 std::string architectureOption(int count, const char **options) {
   std::string prefix = "--gpu-architecture=";
   for (int i = 0; i < count; i++)
@@ -215,7 +243,9 @@ int cuDeviceGet(int *device, int ordinal) {
   return 0;
 }
 int cuDeviceGetName(char *name, int length, int device) {
-  snprintf(name, length, "Fake GPU %c", 'A' + device);
+  std::string same = setting("FAKE_CUDA_NAME", "");
+  if (same.empty()) snprintf(name, length, "Fake GPU %c", 'A' + device);
+  else snprintf(name, length, "%s", same.c_str());
   return 0;
 }
 int cuDeviceTotalMem_v2(uint64_t *bytes, int) { *bytes = deviceMemory(); return 0; }
@@ -265,19 +295,32 @@ int cuMemFreeAsync(uint64_t address, uint64_t) { return release(address); }
 #endif
 int cuMemcpyHtoDAsync_v2(uint64_t to, const void *from, uint64_t bytes, uint64_t) {
   INJECTED("cuMemcpyHtoDAsync");
+  {
+    Guard guard(lock);
+    counts.uploads++, counts.uploadedBytes += bytes;
+  }
   if (!owned(to, bytes)) return invalidValue;
   memcpy(reinterpret_cast<void *>(to), from, bytes);
   return 0;
 }
 int cuMemcpyDtoHAsync_v2(void *to, uint64_t from, uint64_t bytes, uint64_t) {
   INJECTED("cuMemcpyDtoHAsync");
+  {
+    Guard guard(lock);
+    counts.downloads++, counts.downloadedBytes += bytes;
+  }
   if (!owned(from, bytes)) return invalidValue;
   memcpy(to, reinterpret_cast<void *>(from), bytes);
   return 0;
 }
 int cuStreamCreate(uint64_t *stream, unsigned) { Guard guard(lock); streams++; *stream = 7; return 0; }
 int cuStreamDestroy_v2(uint64_t) { Guard guard(lock); streams--; return 0; }
-int cuStreamSynchronize(uint64_t) { INJECTED("cuStreamSynchronize"); return 0; }
+int cuStreamSynchronize(uint64_t) {
+  INJECTED("cuStreamSynchronize");
+  Guard guard(lock);
+  counts.waits++;
+  return 0;
+}
 int cuModuleLoadData(uint64_t *module, const void *image) {
   auto *bytes = static_cast<const char *>(image);
   if (memcmp(bytes, "FAKE", 4) != 0) return invalidImage;
@@ -307,6 +350,10 @@ int cuLaunchKernel(uint64_t function, unsigned blocks, unsigned, unsigned, unsig
                    unsigned, uint64_t, void **arguments, void **) {
   INJECTED("cuLaunchKernel");
   if (current < 0) return invalidContext;
+  {
+    Guard guard(lock);
+    counts.launches++;
+  }
   auto *kernel = reinterpret_cast<Function *>(function);
   // Last block first: a kernel that relied on an order of its threads would fail.
   for (unsigned b = blocks; b-- > 0;)
@@ -346,23 +393,24 @@ int cublasSetStream_v2(uint64_t, uint64_t) { return 0; }
 int cublasSetMathMode(uint64_t handle, int mode) { reinterpret_cast<Handle *>(handle)->mode = mode; return 0; }
 int cublasGetVersion_v2(uint64_t, int *version) { *version = 120400; return 0; }
 #ifndef WITHOUT_PRODUCTS
-static int multiply(uint64_t handle, int opA, int opB, int m, int n, int k, const float *alpha, uint64_t a,
-                              int lda, int64_t stepA, uint64_t b, int ldb, int64_t stepB, const float *beta,
-                              uint64_t c, int ldc, int64_t stepC, int batch) {
-  if (lda < (opA ? k : m) || ldb < (opB ? n : k) || ldc < m) return 7;
+static int multiply(uint64_t handle, int m, int n, int k, const float *alpha, Operand a, Operand b, const float *beta,
+                    uint64_t c, int ldc, int64_t stepC, int batch) {
+  if (a.lead < (a.transposed ? k : m) || b.lead < (b.transposed ? n : k) || ldc < m) return 7;
   int mode = reinterpret_cast<Handle *>(handle)->mode;
+  {
+    Guard guard(lock);
+    (a.type == 14 ? counts.bf16 : mode == 3 ? counts.tf32 : counts.float32)++;
+  }
   for (int i = 0; i < batch; i++) {
-    auto *A = reinterpret_cast<float *>(a) + i * stepA, *B = reinterpret_cast<float *>(b) + i * stepB,
-         *C = reinterpret_cast<float *>(c) + i * stepC;
-    if (!owned((uint64_t)A, 4ull * ((opA ? m : k) - 1) * lda + 4) || !owned((uint64_t)C, 4ull * (n - 1) * ldc + 4 * m) ||
-        !owned((uint64_t)B, 4ull * ((opB ? k : n) - 1) * ldb + 4))
+    auto *C = reinterpret_cast<float *>(c) + i * stepC;
+    if (!owned(a.begin(i), a.bytes() * (((a.transposed ? m : k) - 1ull) * a.lead + 1)) ||
+        !owned((uint64_t)C, 4ull * (n - 1) * ldc + 4 * m) ||
+        !owned(b.begin(i), b.bytes() * (((b.transposed ? k : n) - 1ull) * b.lead + 1)))
       return 13;
     for (int col = 0; col < n; col++)
       for (int row = 0; row < m; row++) {
         float sum = 0;
-        for (int l = 0; l < k; l++)
-          sum += rounded(opA ? A[row * (long)lda + l] : A[l * (long)lda + row], mode) *
-                 rounded(opB ? B[l * (long)ldb + col] : B[col * (long)ldb + l], mode);
+        for (int l = 0; l < k; l++) sum += a.at(i, row, l, mode) * b.at(i, l, col, mode);
         float &out = C[col * (long)ldc + row];
         out = *alpha * sum + (*beta == 0 ? 0 : *beta * out);
       }
@@ -372,17 +420,38 @@ static int multiply(uint64_t handle, int opA, int opB, int m, int n, int k, cons
 int cublasSgemm_v2(uint64_t handle, int opA, int opB, int m, int n, int k, const float *alpha, uint64_t a, int lda,
                    uint64_t b, int ldb, const float *beta, uint64_t c, int ldc) {
   INJECTED("cublasSgemm");
-  return multiply(handle, opA, opB, m, n, k, alpha, a, lda, 0, b, ldb, 0, beta, c, ldc, 0, 1);
+  return multiply(handle, m, n, k, alpha, {a, 0, lda, 0, opA != 0}, {b, 0, ldb, 0, opB != 0}, beta, c, ldc, 0, 1);
 }
 int cublasSgemmStridedBatched(uint64_t handle, int opA, int opB, int m, int n, int k, const float *alpha, uint64_t a,
                               int lda, int64_t stepA, uint64_t b, int ldb, int64_t stepB, const float *beta,
                               uint64_t c, int ldc, int64_t stepC, int batch) {
   INJECTED("cublasSgemmStridedBatched");
-  return multiply(handle, opA, opB, m, n, k, alpha, a, lda, stepA, b, ldb, stepB, beta, c, ldc, stepC, batch);
+  return multiply(handle, m, n, k, alpha, {a, 0, lda, stepA, opA != 0}, {b, 0, ldb, stepB, opB != 0}, beta, c, ldc,
+                  stepC, batch);
+}
+/** bf16 operands (14), float32 result (0) and sums (68), as the backend asks for; 15 for anything else. */
+int cublasGemmEx(uint64_t handle, int opA, int opB, int m, int n, int k, const float *alpha, uint64_t a, int typeA,
+                 int lda, uint64_t b, int typeB, int ldb, const float *beta, uint64_t c, int typeC, int ldc, int compute,
+                 int) {
+  INJECTED("cublasGemmEx");
+  if (typeA != 14 || typeB != 14 || typeC != 0 || compute != 68) return 15;
+  return multiply(handle, m, n, k, alpha, {a, 14, lda, 0, opA != 0}, {b, 14, ldb, 0, opB != 0}, beta, c, ldc, 0, 1);
+}
+int cublasGemmStridedBatchedEx(uint64_t handle, int opA, int opB, int m, int n, int k, const float *alpha, uint64_t a,
+                               int typeA, int lda, int64_t stepA, uint64_t b, int typeB, int ldb, int64_t stepB,
+                               const float *beta, uint64_t c, int typeC, int ldc, int64_t stepC, int batch, int compute,
+                               int) {
+  INJECTED("cublasGemmStridedBatchedEx");
+  if (typeA != 14 || typeB != 14 || typeC != 0 || compute != 68) return 15;
+  return multiply(handle, m, n, k, alpha, {a, 14, lda, stepA, opA != 0}, {b, 14, ldb, stepB, opB != 0}, beta, c, ldc,
+                  stepC, batch);
 }
 #endif
 
 // NVRTC
+
+/** Not CUDA's: nine counters, in the order of Counts. */
+void fakeCounts(uint64_t *out) { Guard guard(lock); memcpy(out, &counts, sizeof counts); }
 
 int nvrtcVersion(int *major, int *minor) { *major = 12; *minor = 4; return 0; }
 int nvrtcGetNumSupportedArchs(int *count) { *count = 3; return 0; }

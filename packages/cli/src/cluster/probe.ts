@@ -1,0 +1,100 @@
+import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { SaddleError } from '@saddle/core'
+import type { Host } from './hosts.js'
+import { ownCommand, ownVersion } from './own-command.js'
+import { shellJoin } from './quote.js'
+
+/** A host that was asked. */
+export interface Probed {
+  readonly host: Host
+  /** Null if ranks can run there. */
+  readonly problem: string | null
+  /** It answers, but what it has differs: other files or another Saddle. */
+  readonly differs: boolean
+}
+
+/** Seconds until a host that says nothing counts as down. */
+const PATIENCE = 20
+
+/**
+ * Asks every host over ssh, all at once, for what ranks on it would use: this Saddle under the same path, and the
+ * configuration at `config` with the same contents, which shows that the disk is shared.
+ */
+export async function probeHosts(
+  hosts: readonly Host[],
+  ssh: readonly string[],
+  config: string,
+): Promise<readonly Probed[]> {
+  const digest = createHash('sha256').update(readFileSync(config)).digest('hex')
+  const question = `sha256sum < ${shellJoin([config])} && ${shellJoin([...ownCommand(), '--version'])}`
+  return Promise.all(
+    hosts.map(async host => {
+      const { answer, failure } = await ask(host, ssh, question)
+      if (failure !== null) return { host, ...failure }
+      const [seen, version] = answer.trim().split('\n').slice(-2)
+      const problem =
+        seen?.split(' ')[0] !== digest
+          ? `its ${config} is another file: the hosts must share the folder of the run`
+          : version !== ownVersion()
+            ? `it has Saddle ${version}, and this host ${ownVersion()}`
+            : null
+      return { host, problem, differs: problem !== null }
+    }),
+  )
+}
+
+/**
+ * @throws SaddleError CONFIG unless all hosts are there and alike: to be asked before any work.
+ */
+export function requireAll(probed: readonly Probed[]): void {
+  const bad = probed.filter(({ problem }) => problem !== null)
+  if (bad.length === 0) return
+  throw new SaddleError(
+    'CONFIG',
+    `${bad.map(({ host, problem }) => `${host.name}: ${problem}`).join('; ')}. Nothing was started.`,
+    { hosts: bad.map(({ host }) => host.name) },
+  )
+}
+
+interface Answer {
+  readonly answer: string
+  readonly failure: Pick<Probed, 'problem' | 'differs'> | null
+}
+
+function ask({ name }: Host, ssh: readonly string[], question: string): Promise<Answer> {
+  const [program, ...args] = isHere(name)
+    ? ['sh', '-c', question]
+    : [...ssh, ...patience(ssh), name, question]
+  return new Promise(resolve =>
+    execFile(
+      program!,
+      args,
+      { encoding: 'utf8', timeout: 1000 * PATIENCE, killSignal: 'SIGKILL' },
+      (error, stdout, stderr) => {
+        if (error === null) return resolve({ answer: stdout, failure: null })
+        const told =
+          lastLine(stderr) || (error.killed ? `no answer in ${PATIENCE} s` : error.message)
+        // 255 is ssh's own failure; all else is the question's: the host is up.
+        const differs = typeof error.code === 'number' && error.code !== 255
+        resolve({ answer: '', failure: { problem: told, differs } })
+      },
+    ),
+  )
+}
+
+/** ssh must not ask for a password, nor wait for minutes. */
+function patience(ssh: readonly string[]): string[] {
+  if (!/(^|\/)ssh$/.test(ssh[0] ?? '')) return []
+  return ['-o', 'BatchMode=yes', '-o', `ConnectTimeout=${PATIENCE / 2}`]
+}
+
+function isHere(name: string): boolean {
+  return name === 'localhost' || name === '127.0.0.1' || name === hostname()
+}
+
+function lastLine(text: string): string {
+  return text.trim().split('\n').at(-1) ?? ''
+}
