@@ -8,6 +8,7 @@ export interface Trainer {
 
 export interface TrainerOptions {
   readonly workers?: number
+  readonly devices?: 'auto' | readonly string[]
   readonly signal?: AbortSignal
   readonly onEvent?: (event: TrainEvent) => void
 }

@@ -3,6 +3,7 @@ import { absolutePaths } from './config/files.js'
 import { parseConfig } from './config/parse.js'
 import type { ConfigInput } from './config/schema.js'
 import { beginRun, carryOut, type RunOptions } from './coordinator/run.js'
+import { movedTo, onDevices } from './devices/change.js'
 import type { RunSummary } from './run/events.js'
 import { createRunFolder, openRunFolder, refuseExistingRun } from './run/folder.js'
 import { withRunFolder } from './run/lock.js'
@@ -30,7 +31,8 @@ export interface TrainOptions extends RunOptions {
  *   training, with the checkpoints written so far intact.
  */
 export async function train(config: ConfigInput, options: TrainOptions = {}): Promise<RunSummary> {
-  const resolved = absolutePaths(parseConfig(config), options.directory ?? process.cwd())
+  const asked = onDevices(parseConfig(config), options.devices)
+  const resolved = absolutePaths(asked, options.directory ?? process.cwd())
   const dir = options.out ?? join('runs', `${resolved.name}-${timestamp()}`)
   await refuseExistingRun(dir)
   const begun = await beginRun(dir, resolved, options)
@@ -42,11 +44,12 @@ export async function train(config: ConfigInput, options: TrainOptions = {}): Pr
  * Goes on with a run from its newest checkpoint, to the same bits as if it had never been interrupted. A run that
  * is done is evaluated again and returns the same summary.
  *
- * @throws SaddleError CONFIG if `dir` is no run folder, or another process is at work in it; CHECKPOINT if its newest checkpoint is damaged or belongs
+ * @throws SaddleError CONFIG if `dir` is no run folder, another process is at work in it, or `options.devices` would change its
+ *   bits; CHECKPOINT if its newest checkpoint is damaged or belongs
  *   to other data or another configuration.
  */
 export async function resume(dir: string, options: RunOptions = {}): Promise<RunSummary> {
-  const { config } = await openRunFolder(dir)
+  const config = movedTo((await openRunFolder(dir)).config, options.devices)
   return withRunFolder(dir, async () =>
     carryOut(dir, await beginRun(dir, config, options), options),
   )

@@ -10,6 +10,8 @@ import type { Terminal } from '../terminal.js'
 /** What `train` and `resume` have in common. */
 export interface SharedFlags {
   readonly workers?: number
+  /** `resume` only: those of a new run stand in its configuration. */
+  readonly moveTo?: 'auto' | readonly string[]
   readonly quiet?: boolean
   readonly json?: boolean
 }
@@ -35,6 +37,7 @@ export async function conduct(
       signal: stopping.signal,
       onEvent: reporter.event,
       ...(flags.workers === undefined ? {} : { workers: flags.workers }),
+      ...(flags.moveTo === undefined ? {} : { devices: flags.moveTo }),
     })
   } finally {
     reporter.close()

@@ -24,8 +24,8 @@ export function configHash(config: Config): string {
   return createHash('sha256').update(canonicalJson(deciding)).digest('hex')
 }
 
-/** The backend, or the kinds of the devices; a list of one kind hashes as its backend does. */
-function computing({ backend, devices }: Config['compute']): string {
+/** What decides the last bits: the backend, or the kinds of the devices; a list of one kind hashes as its backend does. */
+export function computing({ backend, devices }: Config['compute']): string {
   return devices === 'auto' ? backend : kindsOf(devices.map(parseDevice)).join('+')
 }
 

@@ -12,6 +12,8 @@ import { Session } from './session.js'
 export interface RunOptions {
   /** Workers; overrides `compute.workers`, and changes no bit of the result. */
   readonly workers?: number
+  /** What computes, one a worker; overrides `compute.devices`. A resumed run takes devices of its own kinds only. */
+  readonly devices?: 'auto' | readonly string[]
   /** Ask the run to stop: it saves a checkpoint and returns with status `stopped`. */
   readonly signal?: AbortSignal
   readonly onEvent?: (event: TrainEvent) => void
@@ -47,9 +49,13 @@ export async function beginRun(dir: string, config: Config, options: RunOptions)
 }
 
 /** Members of a team wait for each other on memory that only threads share: processes split examples. */
-function splitFor({ compute: { split } }: Config, { devices }: Chosen): Config['compute']['split'] {
+function splitFor(
+  { network: { depth }, compute: { split } }: Config,
+  { devices }: Chosen,
+): Config['compute']['split'] {
   const own = devices.find(device => device.process !== null)
-  if (own === undefined) return split
+  // With several layers `auto` means examples: written as it is, the run may go on in threads as in processes.
+  if (own === undefined || (split === 'auto' && depth > 1)) return split
   if (split !== 'neurons') return 'examples'
   throw new SaddleError(
     'CONFIG',
