@@ -64,13 +64,13 @@ export function startSaddle() {
 
 /**
  * PyTorch in a process of its own, the commands of `torch_peer.py`: { peer, versions }. SADDLE_PYTHON names the
- * interpreter; default python3.
+ * interpreter; default python3. `env`: more of its environment.
  *
  * @throws if it cannot start or lacks PyTorch, with the reason.
  */
-export async function startTorch() {
+export async function startTorch(env = {}) {
   const python = process.env.SADDLE_PYTHON ?? 'python3'
-  const peer = new Contestant(python, [pathOf('../peers/torch_peer.py')])
+  const peer = new Contestant(python, [pathOf('../peers/torch_peer.py')], env)
   try {
     return { peer, versions: await peer.answer() }
   } catch (error) {
