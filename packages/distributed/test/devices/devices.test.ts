@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { registerBackend } from '@saddle/core'
-import { type ConfigInput, configHash, parseConfig, train } from '@saddle/distributed'
+import { type ConfigInput, configHash, parseConfig, resume, train } from '@saddle/distributed'
 import t from 'tap'
 import { type Device, parseDevice } from '../../dist/devices/device.js'
 import { chooseDevices } from '../../dist/devices/resolve.js'
@@ -114,3 +114,40 @@ t.test('the hash of a configuration holds the kinds of devices, not how many or 
   t.not(hash({ devices: ['tensorflow:cpu'] }), hash({ devices: ['tensorflow:gpu:0'] }))
   t.equal(hash({ devices: ['tensorflow:gpu:1'] }), hash({ devices: ['tensorflow:gpu:0'] }))
 })
+
+t.test(
+  'a run goes on on other devices of its kinds, to the same bits, and on no others',
+  async t => {
+    const folder = t.testdir()
+    const [whole, out] = [`${folder}/whole`, `${folder}/moved`]
+    const config: ConfigInput = { ...deep, descent: { ...deep.descent, steps: 3 } }
+    const expected = await train(config, { out: whole })
+    const stop = new AbortController()
+    const half = await train(config, {
+      out,
+      signal: stop.signal,
+      onEvent: ({ kind }) => {
+        if (kind === 'step') stop.abort()
+      },
+    })
+    t.match(half, { status: 'stopped', stepsDone: 1 })
+    const refusals: [devices: string[], message: RegExp][] = [
+      [['cpu'], /began on wasm and can't go on on cpu: the last bits/],
+      [['wasm', 'cpu'], /go on on cpu\+wasm.*devices of wasm/],
+      [['wasm:1'], /cores are not numbered/],
+    ]
+    for (const [devices, message] of refusals)
+      await t.rejects(resume(out, { devices }), { code: 'CONFIG', message }, devices.join())
+    const moved = await resume(out, { devices: ['wasm', 'process:wasm'] })
+    t.equal(moved.weights, expected.weights)
+    t.match(moved, { status: 'done', workers: 2 })
+    // Neurons that were split can't be by processes; the choice of one hidden layer is in the run's hash.
+    const shallow: ConfigInput = { ...deep, network: { ...deep.network, depth: 1 } }
+    const one = { ...shallow, descent: { ...deep.descent, steps: 1 } }
+    await train(one, { out: `${folder}/shallow` })
+    await t.rejects(resume(`${folder}/shallow`, { devices: ['process:wasm'] }), {
+      code: 'CONFIG',
+      message: /compute\.split: auto.*can only split examples/,
+    })
+  },
+)

@@ -62,7 +62,13 @@ export class Compiler {
   /** The module of `source`, loaded on the device. @throws SaddleError BACKEND with the compiler's log. */
   load(name: string, source: string): number {
     const { architecture } = this.#target
-    const key = programKey([source, architecture, EXACT, this.#version, this.#device.cuda.files.nvrtc])
+    const key = programKey([
+      source,
+      architecture,
+      EXACT,
+      this.#version,
+      this.#device.cuda.files.nvrtc,
+    ])
     const program = this.#cache.read(key) ?? this.#compiled(name, source, key)
     const out = new BigUint64Array(1)
     this.#device.check('cuModuleLoadData', this.#device.cuda.driver.cuModuleLoadData(out, program))
