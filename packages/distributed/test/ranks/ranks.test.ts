@@ -1,12 +1,6 @@
 import { cpSync, existsSync, readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import {
-  type ConfigInput,
-  loadNetwork,
-  type RunSummary,
-  resume,
-  train,
-} from '@saddle/distributed'
+import { type ConfigInput, loadNetwork, type RunSummary, resume, train } from '@saddle/distributed'
 import t, { type Test } from 'tap'
 import { deep } from '../fixtures/configs.js'
 import { type Launcher, launchers, linesOf, runRanks } from '../fixtures/launchers.js'
