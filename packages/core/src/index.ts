@@ -76,11 +76,13 @@ export type {
 export { sliceParameters } from './networks/slice.js'
 export { type TwoLayerOptions, twoLayerNetwork } from './networks/two-layer.js'
 // perturbation sets
+export { boxL1 } from './perturbation/box-l1.js'
 export { boxL2 } from './perturbation/box-l2.js'
 export { boxLinf } from './perturbation/box-linf.js'
 export { boxSphere } from './perturbation/box-sphere.js'
 export { requireDomain } from './perturbation/domain.js'
 export { perturbationSetFrom } from './perturbation/from-spec.js'
+export { l1Ball } from './perturbation/l1-ball.js'
 export { l2Ball } from './perturbation/l2-ball.js'
 export { l2Cap } from './perturbation/l2-cap.js'
 export { liftL2 } from './perturbation/lift-l2.js'
@@ -110,6 +112,7 @@ export {
   requireBackend,
   useBackend,
 } from './tensors/backends.js'
+export { examplesThatFit, type HeldBytes } from './tensors/cuda/fit.js'
 export {
   allocateMatrix,
   blockRows,

@@ -28,6 +28,7 @@ export {
   planRun,
   type RunPlan,
 } from './memory/run-plan.js'
+export { type ReadMlp, readMlp } from './models/read-mlp.js'
 export { endTogether } from './ranks/end.js'
 export { openRanks } from './ranks/open.js'
 export { alone, type Ranks } from './ranks/ranks.js'

@@ -1,11 +1,11 @@
 import type { Attack } from '../attack.js'
-import { outputsAt, type Search } from '../search/ask.js'
+import { advancedFrom, outputsAt, type Search } from '../search/ask.js'
 import { attackBySearch, BALLS } from '../search/attack-by-search.js'
 import { crossEntropy, type Example, lead, scoresOf } from '../search/example.js'
 import { requirementsOf } from '../search/require.js'
 import { type ImageShape, shapeOf } from './image.js'
-import { squaresL2 } from './square-l2.js'
 import { squaresLinf } from './square-linf.js'
+import { squaresByWindows } from './square-windows.js'
 
 export interface SquareSpec {
   readonly kind: 'square'
@@ -37,14 +37,14 @@ const DEFAULTS = {
 /** A random walk over perturbations: the first point, and what is tried next from the best so far. */
 export interface SquareMoves {
   first(): Float32Array
-  /** Another point of B(x_0) made from `best` by a square that covers `share` of the pixels. */
+  /** Another point made from `best` by a square that covers `share` of the pixels. */
   next(best: Float32Array, share: number): Float32Array
 }
 
 /**
- * The Square attack (Andriushchenko, Croce, Flammarion & Hein 2020), for l2 and linf balls, with the box or without:
- * random search over square perturbations on the border of B(x_0), by scores only. A point is kept if the loss falls
- * or the criterion is met; then the example is done. The moves are in square-linf.ts and square-l2.ts.
+ * The Square attack (Andriushchenko, Croce, Flammarion & Hein 2020), for l1, l2 and linf balls, with the box or
+ * without: random search over square perturbations on the border of B(x_0), by scores only. A point is kept if the loss falls
+ * or the criterion is met; then the example is done. The moves are in square-linf.ts and square-windows.ts.
  *
  * Defaults are AutoAttack's: 5000 queries, squares of 80 % of the pixels, halved after 10 queries and so on by the
  * fixed schedule, margin loss. Two things of the reference code are not copied: squares are drawn for every example
@@ -63,7 +63,7 @@ export function square(options: SquareOptions = {}): Attack {
   must.that(spec.share > 0 && spec.share <= 1, `share must be in (0, 1], got ${spec.share}`)
   return attackBySearch(
     { spec, aim: 'fixed-radius', passes: 1 + spec.restarts * (1 + spec.queries) },
-    { access: 'scores', sets: [...BALLS.l2, ...BALLS.linf], predictions: true },
+    { access: 'scores', sets: [...BALLS.l1, ...BALLS.l2, ...BALLS.linf], predictions: true },
     example => search(spec, example),
   )
 }
@@ -72,16 +72,19 @@ function* search(spec: SquareSpec, example: Example): Search<Float32Array> {
   const clean = yield* outputsAt(example.centre)
   let best = { point: example.centre, loss: lossOf(spec, example, clean.outputs) }
   if (clean.adversarial[0]) return best.point
+  const still = new Float32Array(example.centre.length)
   const shape = shapeOf(example.centre.length, spec.image)
   for (let restart = 0; restart < spec.restarts; restart++) {
     const stream = example.stream(restart)
     const moves =
       example.norm.name === 'linf'
         ? squaresLinf(example, shape, stream)
-        : squaresL2(example, shape, stream)
+        : squaresByWindows(example, shape, stream)
     let walk = { point: moves.first(), loss: Number.POSITIVE_INFINITY }
     for (let k = -1; k < spec.queries; k++) {
-      const point = k < 0 ? walk.point : moves.next(walk.point, shareAt(spec, k))
+      const moved = k < 0 ? walk.point : moves.next(walk.point, shareAt(spec, k))
+      // For l1 a move may leave the set; a step of length 0 is the projection.
+      const point = example.norm.name === 'l1' ? yield* advancedFrom(moved, still, 0) : moved
       const { outputs, adversarial } = yield* outputsAt(point)
       if (adversarial[0]) return point
       const loss = lossOf(spec, example, outputs)

@@ -24,7 +24,7 @@ export function cascade(
   view: View,
   model: Attackable,
   options: AttackOptions,
-): Found & { readonly from: Int32Array } {
+): Found & { readonly queries: Int32Array; readonly from: Int32Array } {
   const n = view.centres.shape[0]
   const broken = new Uint8Array(n)
   const [gradientSteps, queries] = [new Int32Array(n), new Int32Array(n)]

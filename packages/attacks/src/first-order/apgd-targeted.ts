@@ -2,8 +2,8 @@ import type { Attack, Attackable } from '../attack.js'
 import { attackOf } from '../finish.js'
 import { type AttackLossName, objectiveOf } from '../losses/attack-loss.js'
 import type { View } from '../view.js'
-import { type ApgdSpec, type ApgdState, apgdSteps, checkApgd } from './apgd.js'
-import { type Ascent, climb, type Side } from './ascent.js'
+import { type ApgdSpec, checkApgd, climbByApgd } from './apgd.js'
+import type { Side } from './ascent.js'
 import { requireCounts } from './hyperparameters.js'
 
 export interface ApgdTargetedSpec extends Omit<ApgdSpec, 'kind'> {
@@ -37,13 +37,9 @@ export function apgdTargeted(options: ApgdTargetedOptions = {}): Attack {
   const { steps, restarts, targets } = spec
   checkApgd(spec)
   requireCounts(spec.kind, { targets })
-  const ascent: Ascent<ApgdState> = {
-    ...apgdSteps(spec),
-    beforehand: 1,
-    sides: (view, model) => likelyTargets(view, model, targets, spec.loss),
-  }
+  const sides = (view: View, model: Attackable) => likelyTargets(view, model, targets, spec.loss)
   return attackOf({ spec, passes: 1 + steps * restarts * targets }, (view, model, attack) =>
-    climb(ascent, view, model, attack),
+    climbByApgd(spec, { sides, beforehand: 1 }, view, model, attack),
   )
 }
 

@@ -1,9 +1,10 @@
 import { pickRows } from '@saddle/core'
 import * as tf from '@tensorflow/tfjs-core'
-import type { Attack } from '../attack.js'
-import { attackOf } from '../finish.js'
+import type { Attack, Attackable, AttackOptions } from '../attack.js'
+import { attackOf, type Found } from '../finish.js'
 import { type AttackLossName, objectiveOf } from '../losses/attack-loss.js'
 import type { View } from '../view.js'
+import { sparseSteps } from './apgd-l1.js'
 import { lookBacks } from './apgd-schedule.js'
 import { type Ascent, climb, type State } from './ascent.js'
 import { better, noChampion } from './champion.js'
@@ -35,7 +36,7 @@ const DEFAULTS = {
 } as const
 
 /** Per example: iterates x_k and x_{k−1}, the gradient at the best point, and what the next look back compares. */
-export interface ApgdState extends State {
+interface ApgdState extends State {
   readonly before: tf.Tensor2D
   readonly bestGradient: tf.Tensor2D
   /** η, [n, 1]. */
@@ -62,7 +63,9 @@ const OWN = 0.75
  * compares the first loss with 0 and ours with the loss at the start, that P is the exact projection, and that an
  * example is done at its first adversarial iterate where the code goes on and returns the last.
  *
- * Cost: restarts · steps gradient passes and a forward pass a restart.
+ * In l1 the steps are those of `sparseSteps`.
+ *
+ * Cost: restarts · steps gradient passes and a forward pass a restart; in l1 two gradient passes more.
  *
  * @throws SaddleError CONFIG if a hyperparameter is out of range.
  */
@@ -70,13 +73,23 @@ export function apgd(options: ApgdOptions = {}): Attack {
   const spec: ApgdSpec = { kind: 'apgd', ...DEFAULTS, ...options }
   const { steps, restarts } = spec
   checkApgd(spec)
-  const ascent: Ascent<ApgdState> = {
-    ...apgdSteps(spec),
-    sides: () => [view => objectiveOf(view, spec.loss)],
-  }
+  const sides = () => [(view: View) => objectiveOf(view, spec.loss)]
   return attackOf({ spec, passes: steps * restarts }, (view, model, attack) =>
-    climb(ascent, view, model, attack),
+    climbByApgd(spec, { sides }, view, model, attack),
   )
+}
+
+/** The steps that suit the norm of the set, and what they ascend. */
+export function climbByApgd(
+  spec: Pick<ApgdSpec, 'steps' | 'restarts' | 'rho' | 'until'>,
+  aims: Pick<Ascent<State>, 'sides' | 'beforehand'>,
+  view: View,
+  model: Attackable,
+  options: AttackOptions,
+): Found {
+  return view.set.spec.kind.endsWith('l1')
+    ? climb({ ...sparseSteps(spec), ...aims }, view, model, options)
+    : climb({ ...apgdSteps(spec), ...aims }, view, model, options)
 }
 
 export function checkApgd({
@@ -90,7 +103,7 @@ export function checkApgd({
 }
 
 /** Everything of the ascent but what it ascends. */
-export function apgdSteps({
+function apgdSteps({
   steps,
   restarts,
   rho,

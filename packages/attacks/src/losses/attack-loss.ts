@@ -33,6 +33,11 @@ const LOSSES: Readonly<Record<AttackLoss['name'], AttackLoss>> = {
   dlr,
 }
 
+/** The loss of this name. */
+export function attackLoss(name: AttackLoss['name']): AttackLoss {
+  return LOSSES[name]
+}
+
 /**
  * The objective of an attack that names a loss; of one that names none, ℓ(f, y) of the model, or −ℓ(f, target) if the
  * criterion has targets. ℓ stalls where ∂ℓ/∂f = 0: for two-sided losses at f = y.
@@ -43,7 +48,7 @@ export function objectiveOf(
 ): Objective {
   const { labels, targets } = view
   if (name === 'model') return modelObjective(view)
-  const loss = LOSSES[name]
+  const loss = attackLoss(name)
   return {
     value: outputs => loss.value(outputs, labels, targets),
     derivative: outputs => loss.derivative(outputs, labels, targets),

@@ -33,7 +33,7 @@ const DEFAULTS = { searches: 9, steps: 100, initial: 0.01 } as const
  * once it is. Without a target, t is the likeliest wrong class at x_0. The closest adversarial point of all that were
  * seen is kept. Defaults are Advertorch's: 9 searches of 100 iterations from c = 0.01.
  *
- * Cost: 1 query, then about searches · steps gradient steps, at most; far fewer as a rule.
+ * Cost: 1 query, then at most searches · (1 + 2 steps) gradient steps, far fewer as a rule.
  *
  * @throws SaddleError CONFIG if a hyperparameter is out of range; `run` throws CONFIG for other sets and criteria.
  */
@@ -44,7 +44,7 @@ export function lbfgs(options: LbfgsAttackOptions = {}): Attack {
   must.wholeNumber('steps', spec.steps)
   must.positive('initial', spec.initial)
   return attackBySearch(
-    { spec, aim: 'minimum-norm', passes: 1 + spec.searches * (1 + spec.steps) },
+    { spec, aim: 'minimum-norm', passes: 1 + spec.searches * (1 + 2 * spec.steps) },
     { access: 'gradients', sets: BALLS.l2, predictions: true },
     example => search(spec, example),
   )

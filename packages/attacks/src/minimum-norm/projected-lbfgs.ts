@@ -7,7 +7,7 @@ export type Evaluate = (x: Float32Array) => Search<{ value: number; gradient: Fl
 export interface LbfgsOptions {
   readonly lo: number
   readonly hi: number
-  /** Iterations, at most. */
+  /** Iterations, at most; and twice as many evaluations. */
   readonly steps: number
 }
 
@@ -33,7 +33,7 @@ const FLAT = 1e-7
  * Ends where the free gradient vanishes, no step decreases f, or f falls by less than 1e-7 of itself. L-BFGS-B differs
  * in that it moves along the whole path of the projected gradient to choose the free coordinates. Returns the last x.
  *
- * Cost: an evaluation a step, and one for every halving.
+ * Cost: an evaluation at the start, one a step, and one for every halving: 1 + 2 · steps at most.
  */
 export function* minimiseInBox(
   evaluate: Evaluate,
@@ -43,6 +43,7 @@ export function* minimiseInBox(
   let x = start
   let now = yield* evaluate(x)
   let pairs: Pair[] = []
+  let left = 2 * steps
   for (let k = 0; k < steps; k++) {
     const g = freePart(x, now.gradient, lo, hi)
     const size = dot(g, g)
@@ -56,6 +57,7 @@ export function* minimiseInBox(
     let alpha = pairs.length === 0 ? Math.min(1, 1 / Math.sqrt(size)) : 1
     let next: { x: Float32Array; value: number; gradient: Float64Array } | null = null
     for (let half = 0; half <= HALVINGS && next === null; half++, alpha /= 2) {
+      if (left-- === 0) return x
       const moved = Float32Array.from(x, (v, j) => clamp(v + alpha * p[j]!, lo, hi))
       const there = yield* evaluate(moved)
       const promised = dot(now.gradient, difference(moved, x))

@@ -16,7 +16,7 @@ export interface SearchNeeds {
   /** What the attack sees of the outputs at a row, where that is not all. */
   readonly reveal?: Reveal
   /** Kinds of sets that the attack can search; all of them if left out. */
-  readonly sets?: readonly string[]
+  readonly sets?: readonly SetSpec['kind'][]
   /** True if it only works on predictions: for the criteria `misclassification` and `targeted`. */
   readonly predictions: boolean
 }
@@ -29,7 +29,13 @@ export const BALLS = {
 } as const
 
 /** All sets but the balls in the chart of the lift, where points outside the unit ball mean nothing. */
-export const WITHOUT_CHART = [...BALLS.l1, ...BALLS.l2, ...BALLS.linf, 'cap', 'box-sphere']
+export const WITHOUT_CHART: readonly SetSpec['kind'][] = [
+  ...BALLS.l1,
+  ...BALLS.l2,
+  ...BALLS.linf,
+  'cap',
+  'box-sphere',
+]
 
 /** The attack that searches example by example in this way. */
 export function attackBySearch(

@@ -27,8 +27,10 @@ export interface SubjectFlags {
 const SETS: readonly SetSpec['kind'][] = [
   'linf',
   'l2',
+  'l1',
   'box-linf',
   'box-l2',
+  'box-l1',
   'cap',
   'box-sphere',
   'lift-linf',

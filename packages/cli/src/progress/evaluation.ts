@@ -28,7 +28,7 @@ type Progress = Extract<EvaluationEvent, { kind: 'progress' }>
 const TELLING = 0.01
 
 /** Seconds until all is done, at the rate since this process began; null before that can be told. */
-export function secondsLeft({ done, begun, total }: Progress, elapsed: number): number | null {
+function secondsLeft({ done, begun, total }: Progress, elapsed: number): number | null {
   if (done - begun <= TELLING * total) return null
   return (elapsed * (total - done)) / (done - begun)
 }

@@ -8,6 +8,7 @@ import {
 } from '@saddle/cli'
 import t from 'tap'
 import { identity, records, summary } from '../fixtures/runs.js'
+import { xmlProblem } from '../fixtures/xml.js'
 
 const baseline = curveOf('baseline', summary({ attack: identity, projectedShare: 0 }), records(0.5))
 const main = curveOf('main', summary(), records())
@@ -15,22 +16,6 @@ const pictures = {
   loss: drawLoss([baseline, main]),
   distance: drawDistance([baseline, main]),
   projection: drawProjection([baseline, main]),
-}
-
-/** The first thing that is wrong with a text as XML, or null: tags balance, attributes are quoted, no stray & or <. */
-function xmlProblem(text: string): string | null {
-  const open: string[] = []
-  const token = /<(\/?)([\w:]+)((?:\s+[\w:-]+="[^"<]*")*)\s*(\/?)>|([^<]+)|</g
-  for (const match of text.matchAll(token)) {
-    const [, closing, name, , empty, content] = match
-    if (content !== undefined) {
-      if (/&(?!\w+;|#\d+;)/.test(content)) return `stray & in "${content}"`
-    } else if (name === undefined) return `not a tag: ${text.slice(match.index, match.index + 80)}`
-    else if (closing === '/') {
-      if (open.pop() !== name) return `</${name}> closes something else`
-    } else if (empty !== '/') open.push(name)
-  }
-  return open.length === 0 ? null : `<${open.at(-1)}> is not closed`
 }
 
 t.test('the XML check finds what is wrong', async t => {

@@ -110,3 +110,14 @@ export const maximumMeeting: MeetingRadius = ({ inputs, dimension, a, b }, bound
   }
   return largest / 2
 }
+
+/** Meeting radius of balls around centres at distance Σ_j |a_j − b_j|. */
+export const absoluteMeeting: MeetingRadius = ({ inputs, dimension, a, b }, bound) => {
+  const limit = 2 * bound * (1 + 1e-12)
+  let sum = 0
+  for (let j = 0; j < dimension; j++) {
+    sum += Math.abs(inputs[a + j]! - inputs[b + j]!)
+    if (sum > limit) return Number.POSITIVE_INFINITY
+  }
+  return sum / 2
+}

@@ -13,9 +13,11 @@ const SLACK = 1e-5
  */
 export function requireDomain(kind: SetSpec['kind'], data: Dataset): void {
   switch (kind) {
+    case 'l1':
     case 'l2':
     case 'linf':
       return
+    case 'box-l1':
     case 'box-l2':
     case 'box-linf':
       requireUnitBox(kind, data)

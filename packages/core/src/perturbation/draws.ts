@@ -32,6 +32,23 @@ export const onCube: Offset = (stream, out) => {
   scale(out, 1 / largest)
 }
 
+/** Uniform in the l1 ball: radius u^{1/d}. */
+export const inCross: Offset = (stream, out) => {
+  onCross(stream, out)
+  scale(out, stream.uniform() ** (1 / out.length))
+}
+
+/** Uniform on the surface of the l1 ball: signed exponential numbers over their sum. */
+export const onCross: Offset = (stream, out) => {
+  let sum = 0
+  for (let j = 0; j < out.length; j++) {
+    const size = -Math.log1p(-stream.uniform())
+    sum += size
+    out[j] = stream.uniform() < 0.5 ? -size : size
+  }
+  scale(out, 1 / sum)
+}
+
 /** Rows `fill(stream_i, x_i, out)` of float64 rounded to float32: [n, d]. */
 export function drawRows(
   centres: tf.Tensor2D,

@@ -30,7 +30,7 @@ export interface PerturbationSet {
   project(centres: tf.Tensor2D, points: tf.Tensor2D): tf.Tensor2D
   /** argmax of ⟨g, x⟩ over x in B(centre); the centre itself where g = 0. */
   maximiseLinear(centres: tf.Tensor2D, gradient: tf.Tensor2D): tf.Tensor2D
-  /** Unit step of steepest ascent in the set's norm at `points`: sign(g), g/‖g‖₂, or its tangential part; 0 where g = 0. */
+  /** Unit step of steepest ascent in the set's norm at `points`: sign(g), g/‖g‖₂, its tangential part, or the largest entry's sign; 0 where g = 0. */
   steepest(points: tf.Tensor2D, gradient: tf.Tensor2D): tf.Tensor2D
   /**
    * project(centres, points + step · steepest(points, gradient)): a step of projected ascent, `step` in the units of
@@ -60,11 +60,13 @@ export interface Compatibility {
 
 /** Plain JSON: `radius` is δ of the paper (what attack libraries call epsilon), in the units of the inputs. */
 export interface SetSpec {
-  /** `l2`, `linf`: balls. `box-l2`, `box-linf`: with [0,1]^d. `cap`: l2 with the sphere. `box-sphere`: linf with the sphere.
+  /** `l1`, `l2`, `linf`: balls. `box-l1`, `box-l2`, `box-linf`: with [0,1]^d. `cap`: l2 with the sphere. `box-sphere`: linf with the sphere.
    *  `lift-l2`, `lift-linf`: balls in the chart of `sphere: lift`. */
   readonly kind:
+    | 'l1'
     | 'l2'
     | 'linf'
+    | 'box-l1'
     | 'box-l2'
     | 'box-linf'
     | 'cap'

@@ -21,18 +21,20 @@ export async function routes(): Promise<string[]> {
   return ['wasm', (await arrayBackends()).at(-1)!]
 }
 
-/** The eight sets with what a test knows of them independently of their code. */
+/** The ten sets with what a test knows of them independently of their code. */
 export interface SetCase {
   readonly kind: SetSpec['kind']
   readonly convex: boolean
-  readonly norm: 'l2' | 'linf'
+  readonly norm: 'l1' | 'l2' | 'linf'
   /** Where centres are: anywhere, in [0, 1]^d, on the sphere, in the chart (norm ≤ 0.87). */
   readonly domain: 'space' | 'box' | 'sphere' | 'chart'
 }
 
 export const setCases: readonly SetCase[] = [
+  { kind: 'l1', convex: true, norm: 'l1', domain: 'space' },
   { kind: 'l2', convex: true, norm: 'l2', domain: 'space' },
   { kind: 'linf', convex: true, norm: 'linf', domain: 'space' },
+  { kind: 'box-l1', convex: true, norm: 'l1', domain: 'box' },
   { kind: 'box-l2', convex: true, norm: 'l2', domain: 'box' },
   { kind: 'box-linf', convex: true, norm: 'linf', domain: 'box' },
   { kind: 'cap', convex: false, norm: 'l2', domain: 'sphere' },
@@ -47,12 +49,19 @@ const GUARD = Math.sqrt(1 - 0.1 ** 2)
 /** Membership straight from the definitions, float64; the slack is absolute. */
 export function member(c: SetCase, x0: Float64Array, x: Float64Array, radius: number, slack = 0) {
   const offset = x.map((v, j) => v - x0[j]!)
-  const far = c.norm === 'l2' ? norm2(offset) : offset.reduce((a, v) => Math.max(a, Math.abs(v)), 0)
+  const far = lengthOf(c, offset)
   if (!(far <= radius + slack)) return false
   if (c.domain === 'box') return x.every(v => v >= -slack && v <= 1 + slack)
   if (c.domain === 'sphere') return Math.abs(norm2(x) - 1) <= slack
   if (c.domain === 'chart') return norm2(x) <= GUARD + slack
   return true
+}
+
+/** The set's norm of an offset. */
+export function lengthOf({ norm }: SetCase, offset: Float64Array): number {
+  if (norm === 'l2') return norm2(offset)
+  const sizes = offset.map(Math.abs)
+  return norm === 'l1' ? sizes.reduce((a, v) => a + v, 0) : Math.max(...sizes)
 }
 
 export const norm2 = (x: Float64Array) => Math.sqrt(dot(x, x))

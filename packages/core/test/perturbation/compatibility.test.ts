@@ -39,6 +39,7 @@ function randomData(kind: SetSpec['kind'], n: number, d: number, seed: number): 
 
 /** The radius at which the sets of two rows meet: from the geometry of each set. */
 const meetingRadius: Readonly<Record<string, (a: number[], b: number[]) => number>> = {
+  l1: (a, b) => minus(a, b).reduce((sum, v) => sum + Math.abs(v), 0) / 2,
   l2: (a, b) => Math.hypot(...minus(a, b)) / 2,
   linf: (a, b) => Math.max(...minus(a, b).map(Math.abs)) / 2,
   // Chord of half the angle, by half-angle formulas from the chord D of the whole: another route than asin.
@@ -48,6 +49,7 @@ const meetingRadius: Readonly<Record<string, (a: number[], b: number[]) => numbe
   },
 }
 const sameAs: Readonly<Record<string, string>> = {
+  'box-l1': 'l1',
   'box-l2': 'l2',
   'lift-l2': 'l2',
   'box-linf': 'linf',
@@ -59,7 +61,17 @@ const rowOf = (data: Dataset, i: number) => [
   ...data.inputs.slice(i * data.dimension, (i + 1) * data.dimension),
 ]
 
-for (const kind of ['l2', 'linf', 'box-l2', 'box-linf', 'cap', 'lift-l2', 'lift-linf'] as const) {
+for (const kind of [
+  'l1',
+  'l2',
+  'linf',
+  'box-l1',
+  'box-l2',
+  'box-linf',
+  'cap',
+  'lift-l2',
+  'lift-linf',
+] as const) {
   t.test(`${kind}: first pair and largest radius are those of all pairs`, async () => {
     const radiusOf = meetingRadius[sameAs[kind] ?? kind]!
     fc.assert(

@@ -68,6 +68,21 @@ for (const backend of await routes())
       })
     }
 
+    t.test('the l1 projection is a threshold, not a rescaling', async t => {
+      // (3, −1, 0.5) onto radius 2: λ = 1 gives (2, 0, 0), 1.5 away; rescaling by 2/4.5 stops 1.779 away.
+      const c = setCases.find(c => c.kind === 'l1')!
+      const batch = { ...randomBatch(c, 3, 2, 1, 1), centres: new Float32Array(3) }
+      t.same([...apply(batch, new Float32Array([3, -1, 0.5]), batch.set.project)], [2, 0, 0])
+    })
+
+    t.test('radius that the box takes back is spent elsewhere in l1', async t => {
+      // x_0 = (0.75, 0.5), δ = 0.75, z = (2, 1): the first may go 0.25, so the second keeps its whole 0.5.
+      const c = setCases.find(c => c.kind === 'box-l1')!
+      const batch = { ...randomBatch(c, 2, 0.75, 1, 1), centres: new Float32Array([0.75, 0.5]) }
+      t.same([...apply(batch, new Float32Array([2, 1]), batch.set.project)], [1, 1])
+      t.same([...apply(batch, new Float32Array([2, -1]), batch.set.maximiseLinear)], [1, 0])
+    })
+
     t.test(
       'clipping a projection onto the ball is not the projection onto box and ball',
       async t => {

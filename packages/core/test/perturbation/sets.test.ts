@@ -5,8 +5,8 @@ import {
   batches,
   distance,
   dot,
+  lengthOf,
   member,
-  norm2,
   randomBatch,
   rayLeavesBall,
   routes,
@@ -163,7 +163,7 @@ for (const backend of await routes())
         const wrong: number[] = []
         for (let i = 0; i < n; i++) {
           const offset = row(x, i, d).map((v, j) => v - centres[i * d + j]!)
-          const expected = c.norm === 'l2' ? norm2(offset) : Math.max(...offset.map(Math.abs))
+          const expected = lengthOf(c, offset)
           if (!(Math.abs(distances[i]! - expected) < 1e-6)) wrong.push(i)
         }
         t.same(wrong, [])
@@ -177,7 +177,7 @@ for (const backend of await routes())
         for (let i = 1; i < batch.n; i++) {
           const g = unit(row(batch.gradients, i, 6))
           const v = row(steps, i, 6)
-          const length = c.norm === 'l2' ? norm2(v) : Math.max(...v.map(Math.abs))
+          const length = lengthOf(c, v)
           const tangent = c.kind !== 'cap' || Math.abs(dot(v, row(batch.centres, i, 6))) < 1e-6
           if (!(Math.abs(length - 1) < 1e-6 && dot(g, v) > 0 && tangent)) wrong.push(i)
         }

@@ -26,12 +26,13 @@ for (const backend of await routes())
       }
     })
 
-    t.test('uniform starts fill the ball, the cube and the cap as their volume says', async t => {
+    t.test('uniform starts fill balls, the cube and the cap as their volume says', async t => {
       const n = 4000
       const streams = Array.from({ length: n }, (_, i) => openStream({ seed: i, purpose: 'fill' }))
-      // Share of the set within half the radius: 2^-d for ball and cube; for the cap of angle θ in R^3, the ratio of
+      // Share of the set within half the radius: 2^-d for balls and the cube; for the cap of angle θ in R^3, the ratio of
       // heights (1 − cos φ)/(1 − cos θ) with chords in ratio 1/2, which is 1/4 exactly.
       const shares: [(typeof setCases)[number]['kind'], number, number][] = [
+        ['l1', 3, 1 / 8],
         ['l2', 3, 1 / 8],
         ['linf', 2, 1 / 4],
         ['cap', 3, 1 / 4],

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { searchAttacks } from './search-schema.js'
 
 /** Attacks as a configuration names them: what `AttackSpec` of @saddle/attacks holds, with defaults and words. */
 
@@ -38,7 +39,8 @@ const apgd = {
   fosc,
 }
 
-const single = [
+/** Attacks that gradients lead, at a fixed radius. */
+const climbing = [
   z.strictObject({ kind: z.literal('identity'), fosc }),
   z.strictObject({
     kind: z.literal('uniform'),
@@ -104,11 +106,35 @@ const single = [
   }),
 ] as const
 
+const single = [...climbing, ...searchAttacks] as const
 const singleAttack = z.discriminatedUnion('kind', single)
 
 /** Every kind of attack; an ensemble holds attacks that are none themselves. */
 export const attackSchema = z.discriminatedUnion('kind', [
   ...single,
+  z.strictObject({
+    kind: z.literal('bisection'),
+    attack: z
+      .discriminatedUnion('kind', climbing)
+      .describe('the attack at a fixed radius that is bisected'),
+    steps: positiveInt
+      .default(10)
+      .describe('halvings of the interval that the smallest radius is in'),
+    doublings: z
+      .int()
+      .nonnegative()
+      .default(4)
+      .describe('doublings of the radius, at most, until the attack succeeds'),
+    fosc,
+  }),
+  z.strictObject({
+    kind: z.literal('autoattack'),
+    version: z
+      .enum(['standard', 'plus', 'rand'])
+      .default('standard')
+      .describe('rand is for random models; l2 and linf balls, with the box or without'),
+    fosc,
+  }),
   z.strictObject({
     kind: z.literal('worst-case'),
     attacks: z

@@ -95,9 +95,20 @@ export const configSchema = z
     perturbation: z
       .strictObject({
         kind: z
-          .enum(['l2', 'linf', 'box-l2', 'box-linf', 'cap', 'box-sphere', 'lift-l2', 'lift-linf'])
+          .enum([
+            'l1',
+            'l2',
+            'linf',
+            'box-l1',
+            'box-l2',
+            'box-linf',
+            'cap',
+            'box-sphere',
+            'lift-l2',
+            'lift-linf',
+          ])
           .describe(
-            'l2, linf: balls; box-: inside [0,1]^d too; cap, box-sphere: l2, l∞ ball on the sphere; lift-: balls in the chart of sphere lift',
+            'l1, l2, linf: balls; box-: inside [0,1]^d too; cap, box-sphere: l2, l∞ ball on the sphere; lift-: balls in the chart of sphere lift',
           ),
         radius: z.number().nonnegative().describe('δ, in the units of the inputs'),
         allowIncompatible: z
@@ -165,7 +176,7 @@ export const configSchema = z
           .enum(['auto', 'examples', 'neurons'])
           .default('auto')
           .describe(
-            'what workers share out: examples, or neurons (one hidden layer); auto: what sends fewer numbers; decides the last bits of sums',
+            'what workers and ranks share out: examples, or neurons (one hidden layer); auto: what sends fewer numbers; decides the last bits of sums',
           ),
         update: z
           .enum(['auto', 'device', 'host'])

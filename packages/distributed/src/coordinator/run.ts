@@ -62,7 +62,8 @@ export async function beginRun(
     const update = await updateFor(config.compute.update, chosen.devices)
     const compute = { ...config.compute, backend: chosen.backend, split, update }
     const resolved = { ...config, compute }
-    const prepared = await prepare(dir, resolved, options.directory ?? process.cwd(), chosen)
+    const directory = options.directory ?? process.cwd()
+    const prepared = await prepare(dir, resolved, directory, chosen, ranks)
     return { config: resolved, chosen, prepared }
   })
   await requireEqualStanding(ranks, standingOf(begun))
@@ -77,7 +78,7 @@ function shareOfCores(workers: number | 'auto', ranksHere: number): number | 'au
 
 /** What ranks must have alike, and what to say of each. */
 function standingOf({ config, chosen, prepared }: Begun): Standing {
-  const { checkpoint, data, parameters, comparator } = prepared
+  const { checkpoint, data, parameters, comparator, share } = prepared
   return {
     Saddle: version,
     'Node.js': process.version,
@@ -85,7 +86,7 @@ function standingOf({ config, chosen, prepared }: Begun): Standing {
     configuration: short(commonHash(config)),
     data: short(data.hash),
     checkpoint: checkpoint === null ? 'none' : `step ${checkpoint.step}`,
-    'initial weights': short(hashOfWeights(parameters)),
+    'initial weights': share === null ? short(hashOfWeights(parameters)) : 'of its own neurons',
     'weights of the comparator': comparator === null ? 'none' : short(hashOfWeights(comparator)),
   }
 }

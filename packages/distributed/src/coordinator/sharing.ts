@@ -4,7 +4,8 @@ import { Dealing } from '../ranks/dealing.js'
 import type { Ranks } from '../ranks/ranks.js'
 import { type Travel, travelsOf } from '../ranks/travel.js'
 import { createWorkspace, formsOf, type Workspace } from '../replica/workspace.js'
-import { chooseSplit, type Split } from '../team/split.js'
+import { neuronsOf } from '../team/slices.js'
+import type { Split } from '../team/split.js'
 import { createTeam } from '../team/team.js'
 import type { Sharing } from './gradient.js'
 import type { Prepared } from './prepare.js'
@@ -26,25 +27,25 @@ export interface Arrangement {
  */
 export function arrange(
   config: Config,
-  { parameters, network, data, comparator }: Prepared,
+  { parameters, network, data, comparator, split, share }: Prepared,
   devices: readonly Device[],
   ranks: Ranks,
   workers: readonly number[],
 ): Arrangement {
   const { count } = data.train
-  const { shard, window: windowBytes, split: asked, sums, deal, gradients } = config.compute
+  const { shard, window: windowBytes, sums, deal, gradients } = config.compute
   const batch = config.descent.batch === 'full' ? count : Math.min(config.descent.batch, count)
-  const forms = formsOf(parameters, batch, gradients)
-  const choice = { asked, attack: config.attack, batch, shard }
-  const split = chooseSplit(network.spec, forms, choice)
   const { inputs, outputs } = network.spec
-  const asTeam = split.by === 'neurons'
-  const team = asTeam
-    ? createTeam(parameters, { examples: Math.min(shard, batch), inputs, outputs })
-    : null
-  const dealt = ranks.size > 1 && !asTeam
+  const examples = Math.min(shard, Math.max(count, data.test?.count ?? 0))
+  const team = share === null ? null : createTeam(share, { examples, inputs, outputs })
+  const dealt = ranks.size > 1 && team === null
+  const shapes = parameters.trained.map(({ name, weights }) => ({ ...weights, name }))
   const travels = dealt
-    ? travelsOf(forms, { ranks: ranks.size, shards: Math.ceil(batch / shard), sums })
+    ? travelsOf(formsOf(shapes, batch, gradients), {
+        ranks: ranks.size,
+        shards: Math.ceil(batch / shard),
+        sums,
+      })
     : []
   const compared = comparator !== null
   const dealing = dealt ? new Dealing({ ranks, workers, deal, travels, compared }) : null
@@ -54,8 +55,9 @@ export function arrange(
     shard,
     windowBytes,
     gradients,
-    inFlight: dealing?.staging ?? (asTeam ? Number(batch > shard) : shardsInFlight(devices)),
-    onDevice: config.compute.update === 'device' && !asTeam,
+    inFlight: dealing?.staging ?? (team ? Number(batch > shard) : shardsInFlight(devices)),
+    onDevice: config.compute.update === 'device' && team === null,
+    ...(share === null ? {} : { neurons: neuronsOf(share) }),
   })
-  return { split, sharing: { team, dealing }, workspace, travels }
+  return { split, sharing: { team, dealing, ranks }, workspace, travels }
 }

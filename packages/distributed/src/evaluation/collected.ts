@@ -19,7 +19,7 @@ export function joinClean(blocks: ReadonlyMap<number, CleanReply>, n: number): C
 }
 
 /** What an attack did at one radius, by example. */
-export type AtRadius = Omit<SearchReply, 'norms' | 'points' | 'seconds'>
+type AtRadius = Omit<SearchReply, 'norms' | 'points' | 'seconds'>
 
 /** All blocks of an attack, radius by radius. */
 export interface Searched {

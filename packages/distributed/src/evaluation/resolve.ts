@@ -26,6 +26,12 @@ import {
   type SubjectData,
 } from './subject.js'
 
+/** An attack as a configuration has it: what is left out has its default. */
+interface AttackInput {
+  readonly kind: string
+  readonly [option: string]: unknown
+}
+
 /** What is to be evaluated, and how. What is left out of it is the run's own, or has a default. */
 export interface EvaluationRequest {
   readonly model: ModelSource
@@ -39,7 +45,7 @@ export interface EvaluationRequest {
   /** In the units of the inputs. Default: the run's. */
   readonly radii?: readonly number[] | undefined
   /** Default: the run's evaluation.attack; for a file pgd of 40 steps. */
-  readonly attacks?: readonly { readonly kind: string }[] | undefined
+  readonly attacks?: readonly (AttackSpec | AttackInput)[] | undefined
   readonly criterion?: CriterionSpec | undefined
   /** Reported, and ascended by attacks without a loss of their own. Default: the run's; cross-entropy or logistic. */
   readonly loss?: string | undefined

@@ -6,11 +6,12 @@ import { MappedMemory } from '../memory/mapped.js'
 import { bytesOfArrays, describeArrays, moveArrays } from '../memory/move.js'
 import type { Host } from '../pool/messages.js'
 import { describe, WorkerPool } from '../pool/pool.js'
-import { cleanBlocks, openRanges, searchBlocks } from './blocks.js'
+import { blocksFor, cleanBlocks, openRanges, searchBlocks } from './blocks.js'
 import { costOf, joinClean } from './collected.js'
 import { targetsFor } from './criterion.js'
 import type { EvaluateOptions } from './evaluate.js'
 import { labelsOf } from './labels.js'
+import type { EvaluationJob } from './messages.js'
 import { WorkProgress } from './progress.js'
 import type { Resolved } from './resolve.js'
 import type { Store } from './store.js'
@@ -27,6 +28,10 @@ export async function workOff(
   logger: Logger,
 ): Promise<void> {
   const { signal, shard = 128, onEvent = () => {} } = options
+  if (signal?.aborted !== true && isFinished(store, job.order.length)) {
+    setTargets(job, store, subject.outputs)
+    return
+  }
   const stop = new Int32Array(new SharedArrayBuffer(4))
   const signals = { stop }
   const onAbort = () => Atomics.store(signals.stop, 0, 1)
@@ -101,12 +106,8 @@ export async function workOff(
           await store.putClean(block, part)
       },
     )
-    if (job.criterion.kind === 'targeted') {
-      const { leastLikely } = joinClean(store.clean, n)
-      const labels = Array.from(job.order, e => job.data.labels[e]!)
-      job.targets.set(targetsFor(job.criterion, labels, leastLikely, subject.outputs))
-      posted.targets.set(job.targets)
-    }
+    setTargets(job, store, subject.outputs)
+    posted.targets.set(job.targets)
     for (const attack of job.attacks.keys())
       await each(
         attack + 1,
@@ -120,6 +121,23 @@ export async function workOff(
   } finally {
     signal?.removeEventListener('abort', onAbort)
   }
+}
+
+function isFinished({ clean, searches }: Store, examples: number): boolean {
+  const blocks = blocksFor(examples)
+  return clean.size === blocks && searches.every(found => found.size === blocks)
+}
+
+/** The label that each example should be given, once the clean pass is done. */
+function setTargets(
+  { criterion, order, data, targets }: EvaluationJob,
+  store: Store,
+  outputs: number,
+) {
+  if (criterion.kind !== 'targeted') return
+  const { leastLikely } = joinClean(store.clean, order.length)
+  const labels = Array.from(order, e => data.labels[e]!)
+  targets.set(targetsFor(criterion, labels, leastLikely, outputs))
 }
 
 /** Times a task is done again after its worker died. */

@@ -142,7 +142,7 @@ type Layout = ReturnType<typeof layoutOf>
 /** Held once for all workers of the machine. */
 function sharedParts(
   question: MemoryQuestion,
-  { footprint, workspace, split, work }: Layout,
+  { footprint, workspace, split }: Layout,
 ): MemoryPart[] {
   const { network, examples, testExamples, comparator } = question
   const { weights, initial, frozen, trained } = footprint
@@ -151,8 +151,9 @@ function sharedParts(
     (sum, m) => sum + m.signals + m.inputs + m.staging.count * m.staging.length + m.sum + m.journal,
     workspace.order,
   )
-  const team =
-    split === 'neurons' ? 2 * neuronSlices(trained[0]!.rows).length * work.shard * (d + outputs) : 0
+  // One part a slice, and their sum.
+  const parts = split === 'neurons' ? neuronSlices(trained[0]!.rows).length + 1 : 0
+  const team = parts * Math.min(question.shard, Math.max(examples, testExamples)) * (d + outputs)
   const parameters = 2 * weights + initial + frozen
   const arrays = [
     part('W', weights, 'weights'),

@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs'
+import { type AttackSpec, attackFrom } from '@saddle/attacks'
 import { SaddleError } from '@saddle/core'
 import { type Config, jsonSchema, type Problem, parseConfig } from '@saddle/distributed'
 import t from 'tap'
+import { attackSchema } from '../../dist/config/attack-schema.js'
 import { referencePage } from '../../dist/config/reference.js'
 import { settings } from '../../dist/config/settings.js'
 
@@ -207,4 +209,22 @@ t.test('the committed schema and reference page are those of the code', async t 
     readFileSync(new URL(`../../../../${name}`, import.meta.url), 'utf8')
   t.same(JSON.parse(read('packages/distributed/saddle.schema.json')), jsonSchema())
   t.equal(read('docs/configuration.md'), referencePage())
+})
+
+t.test('the defaults of an attack are the same in a configuration and in its function', async t => {
+  let compared = 0
+  for (const { shape } of attackSchema.options) {
+    const kind = String(shape.kind.def.values[0])
+    // These need to be told of another attack.
+    const inner = { kind: 'pgd' }
+    const given = { bisection: { attack: inner }, 'worst-case': { attacks: [inner] } }[
+      kind as string
+    ]
+    const parsed = attackSchema.parse({ kind, ...given }) as AttackSpec
+    const bare = { kind, ...('attack' in parsed ? { attack: parsed.attack } : {}) }
+    if (kind === 'worst-case') continue
+    t.same(attackFrom(parsed).spec, attackFrom(bare as AttackSpec).spec, String(kind))
+    compared++
+  }
+  t.ok(compared >= 25)
 })

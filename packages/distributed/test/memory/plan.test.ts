@@ -7,6 +7,7 @@ import { checkMemory } from '../../dist/memory/check.js'
 import { bytesOfArrays } from '../../dist/memory/move.js'
 import { largestWidth, type MemoryQuestion, planMemory, roomNamed } from '../../dist/memory/plan.js'
 import { createWorkspace } from '../../dist/replica/workspace.js'
+import { shareSlices } from '../../dist/team/slices.js'
 import { createTeam } from '../../dist/team/team.js'
 
 const NETWORKS: Record<string, NetworkSpec> = Object.fromEntries(
@@ -99,9 +100,10 @@ t.test('workers that split neurons exchange sums in buffers that the plan counts
   const spec: NetworkSpec = { ...NETWORKS.paper!, depth: 1, width: 200, outputs: 1 }
   const asked = question(spec, ['cpu', 'cpu'], { examples: 20, shard: 8, split: 'neurons' })
   const parameters = networkFrom(spec).initialise(1)
-  const { parts } = createTeam(parameters, { examples: 8, inputs: spec.inputs, outputs: 1 })
+  const share = shareSlices(parameters.trained[0]!.weights.rows, 0, 1)
+  const { parts, gathered } = createTeam(share, { examples: 8, inputs: spec.inputs, outputs: 1 })
   t.equal(planMemory(asked).split, 'neurons')
-  t.equal(bytesNamed(asked, 'team'), parts.byteLength)
+  t.equal(bytesNamed(asked, 'team'), parts.byteLength + gathered.byteLength)
   t.equal(bytesNamed({ ...asked, split: 'examples' }, 'team'), 0)
   // Processes never split neurons.
   const own = { ...asked, devices: ['cpu', 'process:cpu'].map(parseDevice) }

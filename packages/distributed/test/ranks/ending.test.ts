@@ -44,7 +44,7 @@ function linesSoFar(): number {
 /** Waits until the run has taken so many steps; a job that ends before is left to the caller. */
 async function reaches(steps: number, ended: Promise<Ended>): Promise<void> {
   let over = false
-  ended.finally(() => {
+  void ended.finally(() => {
     over = true
   })
   while (linesSoFar() < steps && !over) await new Promise(done => setTimeout(done, 20))

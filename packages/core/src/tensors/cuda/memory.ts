@@ -33,6 +33,7 @@ export class DeviceMemory {
   readonly #device: Device
   readonly #free = new Map<number, number[]>()
   #bytesInUse = 0
+  #bytesStaying = 0
   #bytesWaiting = 0
 
   constructor(device: Device) {
@@ -54,8 +55,15 @@ export class DeviceMemory {
     return { address, bytes: size, users: 1, stays: null }
   }
 
+  /** Says that a buffer keeps a matrix of so many numbers, however many examples there are. */
+  stay(buffer: DeviceBuffer, length: number): void {
+    if (buffer.stays === null) this.#bytesStaying += buffer.bytes
+    buffer.stays = { length, narrow: null }
+  }
+
   give(buffer: DeviceBuffer): void {
     const { address, bytes } = buffer
+    if (buffer.stays !== null) this.#bytesStaying -= bytes
     const waiting = this.#free.get(bytes) ?? []
     this.#free.set(bytes, waiting)
     waiting.push(address)
@@ -78,6 +86,7 @@ export class DeviceMemory {
     if (first.status === OUT_OF_MEMORY) this.trim()
     const second = first.status === OUT_OF_MEMORY ? this.#device.allocate(bytes) : first
     if (second.status === 0) return second.address
-    throw outOfMemory(this.#device.failed(second.call, second.status), bytes)
+    const held = { inUse: this.#bytesInUse, staying: this.#bytesStaying }
+    throw outOfMemory(this.#device.failed(second.call, second.status), { asked: bytes, ...held })
   }
 }

@@ -144,7 +144,7 @@ export class CudaStorage extends MathBackendCPU {
   stays(tensor: tf.TensorInfo): void {
     this.deviceAddress(tensor)
     const { place, length } = this.#of(tensor.dataId)
-    place!.buffer.stays = { length, narrow: null }
+    this.runtime.memory.stay(place!.buffer, length)
   }
 
   /** Says that a tensor that stays has other numbers now. */
@@ -164,8 +164,10 @@ export class CudaStorage extends MathBackendCPU {
       const copy = this.#narrow(buffer.address + offset, length)
       return { address: copy.address, release: () => this.#release(copy) }
     }
-    buffer.stays.narrow ??= this.#narrow(buffer.address, buffer.stays.length)
-    return { address: buffer.stays.narrow.address + offset / 2, release: () => {} }
+    const narrow = buffer.stays.narrow ?? this.#narrow(buffer.address, buffer.stays.length)
+    if (narrow !== buffer.stays.narrow) this.runtime.memory.stay(narrow, 0)
+    buffer.stays.narrow = narrow
+    return { address: narrow.address + offset / 2, release: () => {} }
   }
 
   override disposeData(dataId: tf.DataId, force = false): boolean {

@@ -41,6 +41,7 @@ class CudaUpdate implements DeviceUpdate {
     // D is sent, and W made of it here: the host's W may be of another step.
     const sent = tf.tensor2d(data, [rows, cols])
     this.#displacement = this.#owned(tf.add(sent, 0))
+    storage.stays(this.#displacement)
     this.#weights = this.#owned(tf.add(residentTensor(matrix.initial), this.#displacement))
     sent.dispose()
     keepResident(matrix.weights, this.#weights)

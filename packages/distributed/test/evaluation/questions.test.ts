@@ -1,0 +1,132 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { type CriterionSpec, type EvaluationRequest, evaluate, train } from '@saddle/distributed'
+import t from 'tap'
+import { deep } from '../fixtures/configs.js'
+import { type Layers, saveFiles, standardRequest } from './subjects.js'
+
+const folder = t.testdir()
+const { layers, request } = await standardRequest(folder)
+
+t.test('a run is evaluated on its own data as its training evaluated it', async t => {
+  const run = join(t.testdir(), 'run')
+  const attack = { kind: 'fgsm' } as const
+  const summary = await train(
+    { ...deep, descent: { ...deep.descent, steps: 1 }, evaluation: { attack } },
+    { out: run, workers: 1 },
+  )
+  const options = { backend: 'wasm', workers: 1 }
+  const report = await evaluate({ model: { run } }, options)
+  t.ok(report.dir.startsWith(join(run, 'evaluations')))
+  t.match(report, { set: 'cap', radii: [0.05], loss: 'huber:1', seed: 11 })
+  t.match(report.data, { examples: 13, of: 13, source: 'clusters, test part' })
+  const { robustAccuracy, cleanAccuracy, robustLoss } = summary.test!
+  t.equal(report.clean.accuracy, cleanAccuracy)
+  t.equal(report.attacks[0]!.radii[0]!.robustAccuracy, robustAccuracy)
+  // All examples are in one block here and were in three shards there: sums may differ in their last bits.
+  t.ok(Math.abs(report.attacks[0]!.radii[0]!.meanLoss - robustLoss) < 1e-5)
+  const training = await evaluate({ model: { run }, part: 'train' }, options)
+  t.equal(training.data.examples, 37)
+})
+
+/** f(x) = (x₁, x₂, x₃): the largest coordinate wins. */
+const identityLayers: Layers = [
+  [
+    [
+      [1, 0, 0],
+      [0, 1, 0],
+      [0, 0, 1],
+    ],
+    [0, 0, 0],
+  ],
+]
+
+t.test('criteria count what they say, on a linear model done by hand', async t => {
+  // Class 0 leads class 1 by 0.3 and class 2 by 0.5: within r a lead of 2r can be turned.
+  const subject = await saveFiles(t.testdir(), identityLayers, [[0.8, 0.5, 0.3]], [0])
+  const fall = async (criterion: CriterionSpec, radii: number[]) => {
+    const out = join(folder, JSON.stringify(criterion))
+    const report = await evaluate(
+      { ...subject, set: 'linf', radii, criterion, attacks: [{ kind: 'pgd', steps: 20 }], out },
+      { backend: 'cpu', workers: 1 },
+    )
+    return report.worstCase.map(w => w.robustAccuracy)
+  }
+  t.same(await fall({ kind: 'targeted', target: 'next' }, [0.14, 0.16, 0.3]), [1, 0, 0])
+  t.same(await fall({ kind: 'targeted', target: 'least-likely' }, [0.24, 0.27]), [1, 0])
+  // Cross-entropy at x: log(1 + e^−0.3 + e^−0.5); at radius r the leads shrink by 2r each.
+  const loss = (r: number) => Math.log(1 + Math.exp(2 * r - 0.3) + Math.exp(2 * r - 0.5))
+  t.same(await fall({ kind: 'loss-above', threshold: loss(0.2) }, [0.19, 0.21]), [1, 0])
+  await t.rejects(fall({ kind: 'targeted', target: 3 }, [0.1]), {
+    code: 'CONFIG',
+    message: /class from 0 to 2/,
+  })
+})
+
+t.test('masked gradients and sets that meet come with a warning', async t => {
+  // Scores so far apart that cross-entropy is flat; random points need no gradient.
+  const steep = identityLayers.map(
+    ([rows, b]) => [rows.map(row => row.map(v => 1e5 * v)), b] as const,
+  )
+  const subject = await saveFiles(
+    t.testdir(),
+    steep,
+    [
+      [0.9, 0.5, 0.1],
+      [0.1, 0.6, 0.5],
+    ],
+    [0, 1],
+  )
+  const report = await evaluate(
+    {
+      ...subject,
+      radii: [0.35, 0.45],
+      attacks: [
+        { kind: 'pgd', start: 'clean' },
+        { kind: 'uniform', draws: 200 },
+      ],
+      out: join(folder, 'masked'),
+    },
+    { backend: 'cpu', workers: 1 },
+  )
+  const codes = report.warnings.map(({ code }) => code)
+  t.ok(
+    ['zero-gradient', 'beaten-without-gradients', 'incompatible'].every(code =>
+      codes.includes(code as never),
+    ),
+    `${codes}`,
+  )
+  t.match(report.warnings[0]!.text, /exactly 0 at 2 of 2 examples/)
+})
+
+t.test('what does not fit is refused before anything is written', async t => {
+  const out = join(folder, 'refused')
+  const refuse = (change: Partial<EvaluationRequest>, code: string, message: RegExp) =>
+    t.rejects(evaluate({ ...request, out, ...change }, { backend: 'cpu', workers: 1 }), {
+      code,
+      message,
+    })
+  const dirs = t.testdir({ short: {}, wrong: {}, outside: {} })
+  const short = await saveFiles(join(dirs, 'short'), layers, [[0.1, 0.2]], [0])
+  const wrong = await saveFiles(join(dirs, 'wrong'), identityLayers, [[0.1, 0.2, 0.3]], [3])
+  const outside = await saveFiles(
+    join(dirs, 'outside'),
+    layers,
+    [[0.1, 0.2, 0.3, 0.4, 0.5, 1.6]],
+    [0],
+  )
+  await refuse({ data: short.data }, 'DATA', /has 2 numbers an example, but the model takes 6/)
+  await refuse({ ...wrong }, 'DATA', /label of example 0 is 3, but the model has 3 outputs: 0 to 2/)
+  await refuse({ data: outside.data }, 'RANGE', /needs inputs in \[0, 1\]/)
+  await refuse({ data: undefined }, 'CONFIG', /no examples.*--data X.npy/)
+  await refuse({ radii: undefined }, 'CONFIG', /--radii 0.1,0.2/)
+  await refuse({ radii: [-0.1] }, 'CONFIG', /a number ≥ 0/)
+  await refuse({ attacks: [] }, 'CONFIG', /at least one attack/)
+  await refuse({ attacks: [{ kind: 'pdg' }] }, 'CONFIG', /did you mean pgd/)
+  await refuse({ loss: 'huber:1' }, 'CONFIG', /takes one output.*--loss cross-entropy/)
+  await refuse({ examples: { first: 301 } }, 'CONFIG', /there are 300/)
+  await refuse({ part: 'test' }, 'CONFIG', /--part names a part of a run/)
+  await refuse({ model: { run: dirs } }, 'CONFIG', /no run folder/)
+  await refuse({ model: { file: 'nowhere.safetensors' } }, 'DATA', /no such file/)
+  t.notOk(existsSync(out))
+})
