@@ -4,6 +4,7 @@ import {
   printAllreduce,
   printMemory,
   printPeak,
+  printRanks,
   printStepTime,
   printStepTimeHead,
   printTorch,
@@ -13,6 +14,7 @@ import {
 import { ALLREDUCE_CASES, allreduceRow } from './rows/allreduce.mjs'
 import { MEMORY_CASES, memoryRow, QUICK_MEMORY_CASES } from './rows/memory.mjs'
 import { peakRow } from './rows/peak.mjs'
+import { RANK_CASES, ranksRow } from './rows/ranks.mjs'
 import { CASES, QUICK_CASES, stepTimeRow } from './rows/step-time.mjs'
 import { torchRows } from './rows/torch.mjs'
 import { widthRow } from './rows/width.mjs'
@@ -59,6 +61,10 @@ export const GROUPS = {
   allreduce: {
     title: 'Sum over 2 ranks on this machine, float32 in place; ratio: C program over Saddle',
     measure: options => each(ALLREDUCE_CASES, allreduceRow, printAllreduce, options),
+  },
+  ranks: {
+    title: 'H = 2 on several ranks of this machine over TCP, one worker each',
+    measure: options => each(RANK_CASES, ranksRow, printRanks, options),
   },
 }
 

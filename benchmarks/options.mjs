@@ -3,8 +3,8 @@ import { parseArgs } from 'node:util'
 
 const USAGE = `pnpm bench [--rows NAME,…] [--rounds N] [--backend NAME] [--quick]
 
-  --rows      what to measure: torch, workers, peak, memory, width, step-time, allreduce, or
-              networks of the torch rows such as H1-4096,H2-2048. Default: everything
+  --rows      what to measure: torch, workers, peak, memory, width, step-time, allreduce, ranks,
+              or networks of the torch rows such as H1-4096,H2-2048. Default: everything
   --rounds    measured rounds of each row at most; default 5. A row whose rounds together
               would take more than a minute gets fewer
   --backend   auto (default), blas, wasm, …

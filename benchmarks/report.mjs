@@ -90,3 +90,25 @@ export function printAllreduce({ network, missing, ranks, sizes }) {
 function microseconds(seconds) {
   return seconds < 1e-3 ? `${(1e6 * seconds).toFixed(1)} µs` : time(seconds)
 }
+
+const kb = bytes => `${(bytes / 1000).toFixed(0)} kB`
+
+export function printRanks({ network, missing, points }) {
+  if (missing !== undefined) return console.log(`  ${network}: ${missing}`)
+  for (const point of points) {
+    if (network === 'bytes')
+      console.log(
+        `  ${point.label}, ${point.ranks} ranks, all together a step: formula ${kb(point.formula)}, ` +
+          `counted ${kb(point.counted)}, over the device ${kb(point.kernel)}`,
+      )
+    else if (network === 'steps')
+      console.log(
+        `  ${point.ranks} ranks: ${time(point.seconds)} a step, ${(100 * point.waiting).toFixed(0)} % of it waiting`,
+      )
+    else
+      console.log(
+        `  m = ${point.width}: factors ${kb(point.factors.bytes)}, ${time(point.factors.wait)}; ` +
+          `dense ${kb(point.dense.bytes)}, ${time(point.dense.wait)}`,
+      )
+  }
+}

@@ -81,3 +81,12 @@ export { bindNetwork } from './models/network.js'
 export { tensorModel } from './models/tensor-model.js'
 // several radii
 export { atRadius, disposeResult, runRadii, wholeDomain } from './radii.js'
+// warnings
+export {
+  compatibilityWarnings,
+  maskingWarnings,
+  type Outcome,
+  settingWarnings,
+} from './warnings/attacks.js'
+export { modelWarnings } from './warnings/model.js'
+export type { AttackWarning } from './warnings/warning.js'

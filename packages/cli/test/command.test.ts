@@ -121,18 +121,47 @@ t.test('plan says that the width of Theorem 4.1 is an order of magnitude', async
 t.test('plan says what memory a width takes, and which width fits', async t => {
   const flags = ['--theorem', '4.1', '--depth', '2', '--width', '4096', '--workers', '2']
   const { memory } = JSON.parse((await inside('plan', ...flags, '--json')).stdout)
-  t.match(memory, { width: 4096, workers: 2 })
-  const [weights, initial, displacement] = memory.shared
+  t.match(memory, { width: 4096, devices: { length: 2 }, split: 'examples' })
+  const [{ name, parts, available, largestWidth }] = memory.rooms
+  const [weights, initial, displacement] = parts
+  t.equal(name, 'machine')
   // U is m × d, the second layer m × m.
   t.equal(weights.bytes, 4 * (4096 * 784 + 4096 ** 2))
   t.same([initial.bytes, displacement.bytes], [weights.bytes, weights.bytes])
-  t.ok(memory.largestWidth > 1000 && memory.largestWidth < Math.sqrt(memory.usable / 12))
-  const text = (await inside('plan', ...flags)).stdout
-  t.match(text, /Memory at width 4,096: \d+.*can be used/)
+  t.ok(largestWidth > 1000 && largestWidth < Math.sqrt(available / 12))
+  t.equal(memory.largestWidth, largestWidth)
+  const text = (await inside('plan', ...flags, '--devices', 'cpu,process:cpu')).stdout
+  t.match(text, /Memory at width 4,096 on cpu, process:cpu, which split examples\nmachine: [\d.]+ /)
   t.match(text, /The largest width that fits is [\d,]+\./)
   const huge = (await inside('plan', ...flags, '--width', '10000000')).stdout
   t.match(huge, /does not fit/)
 })
+
+t.test(
+  'plan takes a configuration, and train refuses the width that plan says is too much',
+  async t => {
+    const dir = t.testdir({
+      'run.yaml': `data: { source: { kind: clusters, dimension: 16, clusters: 2, separation: 0.7, spread: 0.1 }, count: 40, testCount: 10 }
+network: { family: deep, width: 64, depth: 2 }
+perturbation: { kind: cap, radius: 0.1 }
+descent: { steps: 1 }
+compute: { devices: [cpu, cpu, wasm] }
+`,
+    })
+    const plan = async (...args: string[]) => inside('plan', `${dir}/run.yaml`, ...args)
+    const { memory } = JSON.parse((await plan('--json')).stdout)
+    t.match(memory, { width: 64, devices: ['cpu', 'cpu', 'wasm'], split: 'examples' })
+    const data = memory.rooms[0].parts.find((part: { name: string }) => part.name === 'data')
+    t.equal(data.bytes, 4 * 50 * 17)
+    t.match((await plan('--width', '128', '--devices', 'cpu')).stdout, /width 128 on cpu/)
+    t.match(await plan('--devices', 'cuda:77'), { status: 2, stderr: /cuda/ })
+    const out = `${dir}/run`
+    const wide = ['--set', 'network.width=10000000', '--out', out]
+    const refused = await inside('train', `${dir}/run.yaml`, ...wide)
+    t.match(refused, { status: 2, stderr: /arrays take .* GiB.*largest width.*saddle plan/s })
+    t.notOk(existsSync(out))
+  },
+)
 
 t.test('devices loads every backend and says which one auto takes', async t => {
   const { status, stdout } = await inside('devices', '--json')

@@ -21,12 +21,13 @@ export type { AttackReport, EvaluationReport, RadiusReport } from './evaluation/
 export type { EvaluationRequest } from './evaluation/resolve.js'
 export type { EvaluationWarning } from './evaluation/warnings.js'
 export {
-  largestWidth,
-  type MemoryPlan,
-  type MemoryQuestion,
-  planMemory,
-  usableMemory,
-} from './memory/plan.js'
+  type NetworkQuestion,
+  type PlannedRoom,
+  type PlanOptions,
+  planNetwork,
+  planRun,
+  type RunPlan,
+} from './memory/run-plan.js'
 export { type ReadMlp, readMlp } from './models/read-mlp.js'
 export { endTogether } from './ranks/end.js'
 export { openRanks } from './ranks/open.js'

@@ -101,7 +101,7 @@ function* search(spec: NesSpec, example: Example): Search<Float32Array> {
 }
 
 /** L: what is ascended. */
-export function gainOf(example: Example, outputs: Float32Array): number {
+function gainOf(example: Example, outputs: Float32Array): number {
   const z = scoresOf(example, outputs)
   const { label, target } = example
   return target === null ? crossEntropy(z, label).value : -crossEntropy(z, target).value

@@ -9,7 +9,7 @@ await useBackend('cpu')
 
 const NAMES = ['cross-entropy', 'margin', 'dlr'] as const
 
-function valueOf(
+function ascended(
   name: (typeof NAMES)[number],
   z: number[],
   label: number,
@@ -40,18 +40,18 @@ const near = (a: number, b: number, slack = 1e-6) => Math.abs(a - b) <= slack
 
 t.test('the difference of logits ratio has its published values', async t => {
   const z = [3, 1, 0, -2]
-  t.ok(near(valueOf('dlr', z, 0), -2 / 3))
-  t.ok(near(valueOf('dlr', z, 1), 2 / 3))
-  t.ok(near(valueOf('dlr', z, 0, 1), -1 / 2))
+  t.ok(near(ascended('dlr', z, 0), -2 / 3))
+  t.ok(near(ascended('dlr', z, 1), 2 / 3))
+  t.ok(near(ascended('dlr', z, 0, 1), -1 / 2))
   const moved = z.map(v => 5 * v + 7)
-  t.ok(near(valueOf('dlr', moved, 0), -2 / 3), 'shifts and scales change nothing')
+  t.ok(near(ascended('dlr', moved, 0), -2 / 3), 'shifts and scales change nothing')
 })
 
 t.test('with too few classes for the ratio what is left of it is taken', async t => {
-  t.ok(near(valueOf('dlr', [2, 0.5], 0), -1.5), 'two classes: the margin')
-  t.ok(near(valueOf('dlr', [0.75], 1), -0.75), 'one output: −y f')
-  t.ok(near(valueOf('dlr', [0.75], -1), 0.75))
-  t.ok(near(valueOf('dlr', [3, 1, 0], 0, 1), -2 / 3), 'three classes and a target: over z₁ − z₃')
+  t.ok(near(ascended('dlr', [2, 0.5], 0), -1.5), 'two classes: the margin')
+  t.ok(near(ascended('dlr', [0.75], 1), -0.75), 'one output: −y f')
+  t.ok(near(ascended('dlr', [0.75], -1), 0.75))
+  t.ok(near(ascended('dlr', [3, 1, 0], 0, 1), -2 / 3), 'three classes and a target: over z₁ − z₃')
 })
 
 t.test('one output is the pair of scores (−f/2, f/2)', async t => {
@@ -60,8 +60,8 @@ t.test('one output is the pair of scores (−f/2, f/2)', async t => {
       for (const label of [0, 1])
         for (const target of [null, 0, 1]) {
           const pm = (place: number) => 2 * place - 1
-          const one = valueOf(name, [f], pm(label), target === null ? null : pm(target))
-          const pair = valueOf(name, [-f / 2, f / 2], label, target)
+          const one = ascended(name, [f], pm(label), target === null ? null : pm(target))
+          const pair = ascended(name, [-f / 2, f / 2], label, target)
           t.ok(near(one, pair), `${name} ${f} ${label} ${target}`)
         }
 })
@@ -69,13 +69,13 @@ t.test('one output is the pair of scores (−f/2, f/2)', async t => {
 t.test('cross-entropy is log Σ e^{z_j − z_y}, also where float32 has lost p_y', async t => {
   const z = [1.5, -0.5, 0.25]
   const sum = z.reduce((a, v) => a + Math.exp(v), 0)
-  t.ok(near(valueOf('cross-entropy', z, 1), Math.log(sum) + 0.5))
-  t.ok(near(valueOf('cross-entropy', z, 1, 2), -(Math.log(sum) - 0.25)))
-  t.ok(near(valueOf('cross-entropy', [2], -1), Math.log1p(Math.exp(2))))
+  t.ok(near(ascended('cross-entropy', z, 1), Math.log(sum) + 0.5))
+  t.ok(near(ascended('cross-entropy', z, 1, 2), -(Math.log(sum) - 0.25)))
+  t.ok(near(ascended('cross-entropy', [2], -1), Math.log1p(Math.exp(2))))
   // A lead of 40: p_y − 1 is 0 in float32; −Σ p_j is e^{−40}.
   const [own, other] = slopeOf('cross-entropy', [40, 0], 0)
   t.ok(near(own! / -Math.exp(-40), 1, 1e-5) && near(other! / Math.exp(-40), 1, 1e-5))
-  t.ok(valueOf('cross-entropy', [40, 0], 0) > 0)
+  t.ok(ascended('cross-entropy', [40, 0], 0) > 0)
 })
 
 t.test('derivatives are those of finite differences', async t => {
@@ -85,7 +85,7 @@ t.test('derivatives are those of finite differences', async t => {
       for (const withTarget of [false, true]) {
         const z = Array.from({ length: c }, () => 2 * stream.normal())
         const [label, target] = c === 1 ? [1, -1] : [0, 1]
-        const at = (w: number[]) => valueOf(name, w, label, withTarget ? target : null)
+        const at = (w: number[]) => ascended(name, w, label, withTarget ? target : null)
         const slope = slopeOf(name, z, label, withTarget ? target : null)
         // Steps of 1e-2 on values of order 1 in float32: rounding 1e-5, curvature 1e-4.
         const h = 1e-2
@@ -106,7 +106,7 @@ t.test('a model that breaks down at a row spoils no other', async t => {
   for (const name of NAMES) {
     const values = attackLoss(name).value(z, y, null).dataSync()
     t.ok(Number.isNaN(values[0]), name)
-    t.ok(near(values[1]!, valueOf(name, [1, 2, 3, 0], 0)), name)
+    t.ok(near(values[1]!, ascended(name, [1, 2, 3, 0], 0)), name)
   }
   tf.dispose([z, y])
 })

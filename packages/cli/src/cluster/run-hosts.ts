@@ -9,6 +9,7 @@ import { type JobPlan, type PlannedRun, writeConfigurations } from './job-plan.j
 import { findMpirun, type MpirunOptions, mpirunCommand } from './mpirun.js'
 import { probeHosts, requireAll } from './probe.js'
 import { type Launcher, type Patience, supervise } from './supervise.js'
+import { requireProgram } from './tools.js'
 
 export interface HostsOptions extends MpirunOptions, Patience {
   readonly hosts: readonly Host[]
@@ -26,6 +27,7 @@ export async function runOnHosts(
   terminal: Terminal,
 ): Promise<number> {
   const program = findMpirun()
+  requireProgram(options.ssh[0]!, 'Install an ssh client, or name another by --ssh.')
   const open = plan.runs.filter(({ done }) => !done)
   await writeConfigurations(plan)
   if (plan.swept) await listCells(plan.run, plan.runs)

@@ -24,6 +24,16 @@ export interface RunState {
   readonly progress: ProgressState
   readonly summary: RunSummary | null
   readonly holder: Holder | null
+  /** One for each process, where several train together. */
+  readonly ranks: readonly RankSign[]
+}
+
+/** The last that a rank wrote into its log. */
+export interface RankSign {
+  readonly rank: number
+  readonly message: string
+  /** Seconds since then. */
+  readonly ago: number
 }
 
 /** Reads the state of a run again and again; metrics that were read before are not read twice. */
@@ -53,7 +63,8 @@ export class RunFollower {
     const { dir } = this
     const progress =
       phase === 'done' ? { ...this.#progress, phase: 'done' as const } : this.#progress
-    return { dir, label: this.#label, phase, progress, summary, holder }
+    const ranks = phase === 'running' ? ranksOf(dir) : []
+    return { dir, label: this.#label, phase, progress, summary, holder, ranks }
   }
 
   async #begin(): Promise<void> {
@@ -100,6 +111,41 @@ export function runState(dir: string): Promise<RunState> {
 export function summaryOf(dir: string): RunSummary | null {
   const file = join(dir, 'summary.json')
   return existsSync(file) ? parse<RunSummary>(readFileSync(file, 'utf8')) : null
+}
+
+/** log.jsonl is rank 0's and says how many there are, log-1.jsonl is rank 1's. */
+function ranksOf(dir: string): RankSign[] {
+  const entries = lastEntries(join(dir, 'log.jsonl'))
+  const count = entries.findLast(({ message }) => message === 'start')?.ranks ?? 1
+  if (count === 1) return []
+  return Array.from({ length: count }, (_, rank) => {
+    const last = rank === 0 ? entries : lastEntries(join(dir, `log-${rank}.jsonl`))
+    const { message = 'nothing yet', step, timestamp } = last.at(-1) ?? {}
+    const ago = timestamp === undefined ? 0 : (Date.now() - Date.parse(timestamp)) / 1000
+    return { rank, message: step === undefined ? message : `${message} ${step}`, ago }
+  })
+}
+
+interface LogEntry {
+  readonly message?: string
+  readonly step?: number
+  readonly ranks?: number
+  readonly timestamp?: string
+}
+
+/** Entries of the last 64 KiB of a log. */
+function lastEntries(file: string): LogEntry[] {
+  if (!existsSync(file)) return []
+  const fd = openSync(file, 'r')
+  try {
+    const { size } = fstatSync(fd)
+    const bytes = Buffer.alloc(Math.min(size, 1 << 16))
+    readSync(fd, bytes, 0, bytes.length, size - bytes.length)
+    const lines = bytes.toString('utf8').split('\n')
+    return lines.map(line => parse<LogEntry>(line)).filter(entry => entry !== null)
+  } finally {
+    closeSync(fd)
+  }
 }
 
 function started({ descent: { steps, radius } }: Config): ProgressState {

@@ -11,6 +11,7 @@ import { probeHosts, requireAll } from './probe.js'
 import { shellJoin } from './quote.js'
 import { recordedJobs, recordJob } from './records.js'
 import type { HostsOptions } from './run-hosts.js'
+import { requireProgram } from './tools.js'
 
 /** Prints the command that would start each run of a plan that is not done. */
 export function printCommands(plan: JobPlan, options: HostsOptions, { out }: Terminal): void {
@@ -35,6 +36,7 @@ export async function submitToHosts(
   { out }: Terminal,
 ): Promise<void> {
   findMpirun()
+  requireProgram(options.ssh[0]!, 'Install an ssh client, or name another by --ssh.')
   refuseSecond(plan)
   await writeConfigurations(plan)
   requireAll(await probeHosts(options.hosts, options.ssh, plan.runs[0]!.file))

@@ -49,3 +49,10 @@ export function assignment(text: string, before: readonly string[] = []): readon
   if (/^[^=\s]+=/.test(text)) return [...before, text]
   throw new InvalidArgumentError(`Expected path=value such as descent.steps=200, got "${text}".`)
 }
+
+/** Names with commas between. */
+export function namesIn(text: string): readonly string[] {
+  const names = text.split(',').map(name => name.trim())
+  if (names.every(name => name !== '')) return names
+  throw new InvalidArgumentError(`Expected names with commas between, got "${text}".`)
+}

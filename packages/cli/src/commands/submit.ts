@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import { SaddleError } from '@saddle/core'
 import { type Command, Option } from 'commander'
 import type { JobPlan } from '../cluster/job-plan.js'
@@ -21,6 +22,8 @@ Examples:
     --partition gpu --account lab --time 1-0 --requeue --dry-run
   saddle submit sweep.yaml --scheduler slurm --parallel 8 --out runs/sweep
   saddle submit run.yaml --scheduler mpirun --hosts node1,node2 --dry-run
+  saddle submit run.yaml --scheduler kubernetes --nodes 2 --image lab/saddle \
+    --claim shared --dry-run | kubectl apply -f -
 
 Beside the run folder DIR it writes DIR.job/: the batch script, the configuration
 as resolved, and later the job's output. --dry-run prints the script and does
@@ -47,10 +50,14 @@ interface SubmitFlags
   extends Omit<HostsFlags, 'hosts'>,
     Omit<SlurmOptions, 'requeue' | 'sbatch' | keyof HostsFlags> {
   readonly hosts?: HostsFlags['hosts']
-  readonly scheduler: 'slurm' | 'mpirun'
+  readonly scheduler: 'slurm' | 'mpirun' | 'kubernetes'
   readonly requeue?: boolean
   readonly sbatch?: readonly string[]
   readonly template?: string
+  readonly image?: string
+  readonly claim?: string
+  readonly namespace?: string
+  readonly memory?: string
 }
 
 export function addSubmit(program: Command, terminal: Terminal): void {
@@ -61,7 +68,7 @@ export function addSubmit(program: Command, terminal: Terminal): void {
     .argument('<CONFIG>', 'configuration, YAML or JSON; may have a sweep')
     .addOption(
       new Option('--scheduler <NAME>', 'what starts the job')
-        .choices(['slurm', 'mpirun'])
+        .choices(['slurm', 'mpirun', 'kubernetes'])
         .makeOptionMandatory(),
     )
     .option('--out <DIR>', 'run folder (default: runs/NAME-YYYYMMDD-HHMMSS)')
@@ -92,6 +99,10 @@ export function addSubmit(program: Command, terminal: Terminal): void {
     .option('--hosts <LIST>', 'mpirun: machines, and ranks on each: node1,node2:2', hostList)
     .option('--ssh <COMMAND>', 'mpirun: how to run a command on a host', 'ssh')
     .option('--mpirun-option <WORD>', 'mpirun: a word for it; many times', collected)
+    .option('--image <IMAGE>', 'kubernetes: image with Node, Saddle, Open MPI and sshd')
+    .option('--claim <NAME>', 'kubernetes: claim of the volume that run folders lie on')
+    .option('--namespace <NAME>', 'kubernetes: namespace')
+    .option('--memory <SIZE>', 'kubernetes: memory of a worker: 64Gi')
     .option('--backend <NAME>', 'what computes (see `saddle devices`)')
     .option('--devices <LIST>', 'one a worker, with commas between: cuda:0,cuda:1')
     .option('--set <PATH=VALUE>', 'change one setting; may be given many times', assignment)
@@ -109,7 +120,9 @@ export function addSubmit(program: Command, terminal: Terminal): void {
         const { requeue = false, sbatch = [], template, dryRun = false } = flags
         const asked = { command, template, dryRun }
         await submitToSlurm(plan, { ...flags, requeue, sbatch }, asked, terminal)
-      } else await submitMpirun(plan, flags, file, command, terminal)
+      } else if (flags.scheduler === 'mpirun')
+        await submitMpirun(plan, flags, file, command, terminal)
+      else await printManifest(plan, flags, out, command, terminal)
     })
 }
 
@@ -126,4 +139,29 @@ async function submitMpirun(
   const options = hostsOptions({ ...flags, hosts })
   if (flags.dryRun === true) printCommands(plan, options, terminal)
   else await submitToHosts(plan, options, hostsWords(file, { ...flags, hosts }), command, terminal)
+}
+
+/** Kubernetes is not asked: `kubectl apply -f` takes what is printed. */
+async function printManifest(
+  plan: JobPlan,
+  { image, claim, template, dryRun = false, ...flags }: SubmitFlags,
+  out: string,
+  command: readonly string[],
+  terminal: Terminal,
+): Promise<void> {
+  const { kubernetesManifest } = await import('../cluster/kubernetes.js')
+  const { findTemplate } = await import('../cluster/template.js')
+  if (!dryRun)
+    throw new SaddleError(
+      'CONFIG',
+      '--scheduler kubernetes only prints a manifest: add --dry-run, and hand it to `kubectl apply -f -`.',
+    )
+  if (image === undefined || claim === undefined)
+    throw new SaddleError(
+      'CONFIG',
+      '--scheduler kubernetes needs --image, with Node, Saddle, Open MPI and sshd, and --claim, a volume that all pods may write.',
+    )
+  const options = { ...flags, image, claim }
+  const form = findTemplate('mpijob.yaml', template)
+  terminal.out.write(kubernetesManifest(plan, options, form, command, basename(out)))
 }

@@ -27,17 +27,18 @@ export function addWatch(program: Command, terminal: Terminal): void {
     .summary('follow a run or a job')
     .description('Shows how a run, the cells of a sweep or a job stand, until they are done.')
     .argument('<DIR|JOB>', 'run folder, or number of a job')
-    .option('--once', 'print one line a run, and end with 0')
+    .option('--once', 'print one line a run (and rank), and end with 0')
     .option('--interval <S>', 'seconds between two looks', positiveNumber, 1)
     .addHelpText('after', EXAMPLES)
     .action(async (what: string, { once = false, interval }: WatchFlags) => {
       const { requireJobOrFolder } = await import('../cluster/records.js')
       const { Watch } = await import('../cluster/watched.js')
-      const { lineOf, watchView } = await import('../progress/watch-view.js')
+      const { lineOf, rankLines, watchView } = await import('../progress/watch-view.js')
       const target = requireJobOrFolder(what)
       const watch = new Watch(target)
       if (once) {
-        for (const run of await watch.look()) terminal.out.write(`${lineOf(run)}\n`)
+        for (const run of await watch.look())
+          terminal.out.write(`${[lineOf(run), ...rankLines(run)].join('\n')}\n`)
         return
       }
       const view = watchView(terminal.out)

@@ -48,6 +48,8 @@ export function remarkOn(part: Part, event: TrainEvent): string | null {
     }
     case 'worker-lost':
       return `a worker was lost on ${event.task} (${event.reason}); doing it again, attempt ${event.attempt}`
+    case 'warning':
+      return event.message
     default:
       return null
   }

@@ -68,6 +68,7 @@ export function advance(state: ProgressState, event: TrainEvent): ProgressState 
       return { ...state, phase: 'done' }
     case 'checkpoint':
     case 'worker-lost':
+    case 'warning':
       return state
   }
 }

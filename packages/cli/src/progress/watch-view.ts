@@ -1,6 +1,6 @@
 import cliProgress, { type SingleBar } from 'cli-progress'
 import type { Watched } from '../cluster/watched.js'
-import { figure, percent } from '../format.js'
+import { duration, figure, percent } from '../format.js'
 import type { Sink } from '../terminal.js'
 import { drawBar } from './bar.js'
 import { describe } from './lines.js'
@@ -27,10 +27,11 @@ function barsView(sink: Sink): WatchView {
   const shown: SingleBar[] = []
   return {
     show(runs) {
-      for (const [index, run] of runs.entries()) {
-        shown[index] ??= bars.create(1, 0, { text: '' })
-        shown[index].update(0, { text: barOf(run, sink.width ?? 80) })
-      }
+      const width = sink.width ?? 80
+      const lines = runs.flatMap(run => [barOf(run, width), ...rankLines(run)])
+      while (shown.length < lines.length) shown.push(bars.create(1, 0, { text: '' }))
+      for (const [index, bar] of shown.entries())
+        bar.update(0, { text: (lines[index] ?? '').slice(0, width) })
       bars.update()
     },
     close() {
@@ -45,7 +46,7 @@ function linesView(sink: Sink): WatchView {
   return {
     show(runs) {
       for (const run of runs) {
-        const line = lineOf(run)
+        const line = [lineOf(run), ...rankLines(run)].join('\n')
         if (written.get(run.dir) !== line) sink.write(`${line}\n`)
         written.set(run.dir, line)
       }
@@ -56,7 +57,12 @@ function linesView(sink: Sink): WatchView {
 
 function barOf(run: Watched, width: number): string {
   if (run.phase === 'running') return drawBar(run.name, run.progress, width)
-  return lineOf(run).slice(0, width)
+  return lineOf(run)
+}
+
+/** `  rank 1  checkpoint 40, 0:12 ago`, for each of several. */
+export function rankLines({ ranks }: Watched): string[] {
+  return ranks.map(({ rank, message, ago }) => `  rank ${rank}  ${message}, ${duration(ago)} ago`)
 }
 
 /** `width=64  running  step 34/150  loss 0.1234  robust accuracy 45.3 %  0:47 left`. */

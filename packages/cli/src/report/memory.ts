@@ -1,23 +1,49 @@
-import type { PlannedMemory } from '../commands/plan.js'
+import type { PlannedRoom, RunPlan } from '@saddle/distributed'
 import { bytes } from '../format.js'
 import type { Terminal } from '../terminal.js'
 
-/** What training takes at a width: what is held once, what each worker holds, and the width that fits. */
-export function describeMemory(memory: PlannedMemory, { out }: Terminal): string {
-  const { bold, dim, yellow } = out.colours
-  const { width, shared, worker, workers, total, usable, largestWidth } = memory
-  const line = (part: PlannedMemory['shared'][number]) =>
-    `  ${part.name.padEnd(9)} ${bytes(part.bytes).padStart(10)}  ${dim(part.note)}`
-  const fits =
-    total <= usable
-      ? `${bytes(usable)} can be used`
-      : yellow(`only ${bytes(usable)} can be used: it does not fit`)
+/** What training takes of every memory at a width, and the widths that fit. */
+export function describeMemory(plan: RunPlan, terminal: Terminal): string {
+  const { bold } = terminal.out.colours
+  const { width, devices, split, rooms, largestWidth } = plan
   return `${[
-    bold(`Memory at width ${width.toLocaleString('en-US')}: ${bytes(total)}; ${fits}`),
-    'held once:',
-    ...shared.map(line),
-    `held by each of ${workers} workers:`,
-    ...worker.map(line),
-    `The largest width that fits is ${largestWidth.toLocaleString('en-US')}.`,
-  ].join('\n')}\n`
+    bold(`Memory at width ${figure(width)} on ${listed(devices)}, which split ${split}`),
+    ...rooms.flatMap(room => describeRoom(room, terminal)),
+    largestWidth === null || rooms.length === 1
+      ? ''
+      : `The largest width that fits all of them is ${figure(largestWidth)}.`,
+  ]
+    .filter(line => line !== '')
+    .join('\n')}\n`
+}
+
+function describeRoom(
+  { name, parts, total, available, largestWidth }: PlannedRoom,
+  { out }: Terminal,
+) {
+  const { dim, yellow } = out.colours
+  const there = available === null ? 'it does not say what it has' : `of ${bytes(available)}`
+  const full = available !== null && total > available ? yellow(': it does not fit') : ''
+  return [
+    `${name}: ${bytes(total)} ${there}${full}`,
+    ...parts.map(
+      part =>
+        `  ${part.name.padEnd(9)} ${`${part.exact ? '' : '≈ '}${bytes(part.bytes)}`.padStart(12)}  ${dim(part.note)}`,
+    ),
+    ...(largestWidth === null ? [] : [`  The largest width that fits is ${figure(largestWidth)}.`]),
+  ]
+}
+
+function figure(width: number): string {
+  return width.toLocaleString('en-US')
+}
+
+/** Names with how often they occur: `2 × cuda:0, blas`. */
+function listed(names: readonly string[]): string {
+  return [...new Set(names)]
+    .map(name => {
+      const count = names.filter(other => other === name).length
+      return count === 1 ? name : `${count} × ${name}`
+    })
+    .join(', ')
 }

@@ -1,12 +1,14 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { main } from '@saddle/cli'
 import { type RunSummary, readConfigFile, readMetrics, train } from '@saddle/distributed'
 import t from 'tap'
 import { paper } from '../fixtures/runs.js'
 import { type Slurm, slurmMissing, startSlurm, until } from '../fixtures/slurm.js'
 
+const bin = fileURLToPath(new URL('../../bin/saddle.js', import.meta.url))
 const missing = slurmMissing()
 /** Tests are skipped by name with this reason where there can be no cluster. */
 const skip = missing ?? false
@@ -21,11 +23,19 @@ t.before(async () => {
   mkdirSync(dir)
   process.env.XDG_STATE_HOME = join(slurm.dir, 'home')
   process.env.XDG_CONFIG_HOME = join(slurm.dir, 'home')
-  Object.assign(process.env, slurm.environment)
+  Object.assign(process.env, slurm.environment, network)
   writeFileSync(join(dir, 'run.yaml'), run)
   writeFileSync(join(dir, 'sweep.yaml'), `${run}sweep: { seed: [0, 1, 2] }\n`)
 })
 t.teardown(() => slurm?.stop())
+
+/** Both nodes have one host name, by which Open MPI would take them for one in shared memory: TCP over loopback. */
+const network = {
+  OMPI_MCA_pml: 'ob1',
+  OMPI_MCA_btl: 'tcp,self',
+  OMPI_MCA_btl_tcp_if_include: 'lo',
+  OMPI_MCA_mpi_yield_when_idle: '1',
+}
 
 /** Seconds that anything may take on a machine that is very busy. */
 const PATIENCE = 240
@@ -38,10 +48,10 @@ data:
 network: { width: 32 }
 perturbation: { kind: cap, radius: 0.1 }
 attack: { kind: pgd, steps: 2 }
-descent: { steps: 120, stepSize: 1, radius: 1 }
+descent: { steps: 80, stepSize: 1, radius: 1 }
 evaluation: { attack: { kind: fgsm } }
-checkpoints: { every: 20 }
-compute: { backend: wasm, workers: 1, shard: 8 }
+checkpoints: { every: 10 }
+compute: { backend: wasm, workers: 1, shard: 16 }
 `
 
 async function saddle(...args: string[]) {
@@ -89,9 +99,9 @@ const untilDone = (out: string) =>
   )
 
 /** What the run comes to if nothing disturbs it. */
-async function undisturbed(file: string, cell = 0): Promise<RunSummary> {
+async function undisturbed(file: string, cell = 0, name = file): Promise<RunSummary> {
   const { cells } = await readConfigFile(join(dir, file))
-  return train(cells[cell]!.config, { out: join(dir, `undisturbed-${file}-${cell}`) })
+  return train(cells[cell]!.config, { out: join(dir, `undisturbed-${name}-${cell}`) })
 }
 
 t.test('what Slurm would refuse is refused before anything is written', { skip }, async t => {
@@ -131,14 +141,14 @@ t.test(
     t.equal(summaryOf('run')!.weights, expected.weights)
     t.same(
       readMetrics(join(dir, 'run')).map(({ step }) => step),
-      Array.from({ length: 120 }, (_, step) => step),
+      Array.from({ length: 80 }, (_, step) => step),
       'no step is lost or done twice',
     )
     t.match(outputOf('run'), /stopped: [\s\S]*\nsaved; waiting for another turn\n/)
     t.match(outputOf('run'), /from step \d+/)
     const { status, stdout } = await saddle('watch', id)
     t.equal(status, 0)
-    t.match(stdout, /^pgd-2 {2}done {2}step 120\/120/)
+    t.match(stdout, /^pgd-2 {2}done {2}step 80\/80/)
   },
 )
 
@@ -163,7 +173,7 @@ t.test(
     )
     t.match(outputOf('sweep'), /failed with 137; try 1 of 3 in 1 s/)
     t.same(readdirSync(join(dir, 'sweep.job')).filter(name => name.startsWith('output')).length, 2)
-    t.match((await saddle('jobs')).stdout, new RegExp(`${id} +3 done +360/360`))
+    t.match((await saddle('jobs')).stdout, new RegExp(`${id} +3 done +240/240`))
     const again = await saddle(
       'submit',
       join(dir, 'sweep.yaml'),
@@ -204,4 +214,54 @@ t.test('a job that is cancelled saves first, and does not come back', { skip }, 
   })
   t.match(await saddle('watch', id), { status: 75, stderr: /stopped; nothing is at work/ })
   t.match(await saddle('cancel', id), { status: 2, stderr: /Nothing is at work/ })
+})
+
+const openMpi = spawnSync('mpirun.openmpi', ['--version']).status === 0
+const skipRanks = openMpi
+  ? skip
+  : (missing ?? 'Open MPI is not installed (apt install openmpi-bin)')
+
+t.test('two nodes save, and one node goes on to the same weights', { skip: skipRanks }, async t => {
+  const first = await submit('run.yaml', 'wide', '--nodes', '2')
+  await untilStep('wide', 2)
+  // To all ranks of the step, as a preemption's signal.
+  t.equal(tool('scancel', '--signal=USR1', first).status, 0)
+  await until(
+    () => summaryOf('wide') !== null,
+    PATIENCE,
+    () => outputOf('wide'),
+  )
+  t.match(summaryOf('wide'), { status: 'stopped', ranks: 2 })
+  const active = async () =>
+    JSON.parse((await saddle('jobs', '--json')).stdout).some(
+      (job: { id: string; active: boolean }) => job.id === first && job.active,
+    )
+  await until(
+    async () => !(await active()),
+    PATIENCE,
+    () => tool('squeue').stdout,
+  )
+  t.notMatch(outputOf('wide'), /waiting for another turn/, 'it was not asked to come back')
+  await submit('run.yaml', 'wide', '--nodes', '1')
+  const [expected] = await Promise.all([undisturbed('run.yaml', 0, 'wide'), untilDone('wide')])
+  t.match(summaryOf('wide'), { weights: expected.weights, ranks: 1 })
+  t.same(
+    readMetrics(join(dir, 'wide')).map(({ step }) => step),
+    Array.from({ length: 80 }, (_, step) => step),
+  )
+})
+
+t.test('ranks that nothing joins up are refused', { skip: skipRanks }, async t => {
+  const command = [
+    process.execPath,
+    bin,
+    'train',
+    join(dir, 'run.yaml'),
+    '--out',
+    join(dir, 'split'),
+  ]
+  const { status, stderr } = tool('srun', '--mpi=none', '-N2', '-n2', ...command)
+  t.not(status, 0)
+  t.match(stderr, /srun started 2 processes, but nothing that joins them up: use srun --mpi=pmix/)
+  t.notOk(existsSync(join(dir, 'split')))
 })

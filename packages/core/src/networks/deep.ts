@@ -1,12 +1,12 @@
 import { relu } from '../activations/rectifiers.js'
 import { SaddleError } from '../errors.js'
-import type { Matrix } from '../tensors/matrix.js'
+import type { Matrix, RowRange } from '../tensors/matrix.js'
 import type { Branch, Layout } from './branches.js'
 import { drawInputMap } from './fold.js'
 import { gaussianMatrix, trainedMatrix } from './gaussian.js'
 import type { BallGroup, Network, NetworkSpec, Parameters } from './network.js'
 import { networkOf } from './network-of.js'
-import { requireCounts } from './spec.js'
+import { heldRows, requireCounts } from './spec.js'
 
 export interface DeepReluOptions {
   /** d: dimension of the inputs. */
@@ -53,7 +53,9 @@ export function deepNetwork(spec: NetworkSpec): Network {
       { activation: spec.activation },
     )
   const layout = layoutOf(spec)
-  return networkOf(spec, layout, ballOf(spec, layout), seed => initialise(spec, seed))
+  return networkOf(spec, layout, ballOf(spec, layout), (seed, neurons) =>
+    initialise(spec, seed, neurons),
+  )
 }
 
 /** The names of W⁽¹⁾ … W⁽ᴴ⁾ in a copy: `layers.1`, or `layers.1+` and `layers.1-` in mirrored copies. */
@@ -96,8 +98,9 @@ function ballOf({ width, depth }: NetworkSpec, { branches }: Layout): BallGroup[
   }))
 }
 
-function initialise(spec: NetworkSpec, seed: number): Parameters {
+function initialise(spec: NetworkSpec, seed: number, neurons?: RowRange): Parameters {
   const { inputs: d, width: m, depth, outputs, init, first = 'folded' } = spec
+  const held = heldRows(spec, m, neurons)
   const deviation = Math.sqrt(2 / m)
   const input =
     first === 'folded'
@@ -105,12 +108,12 @@ function initialise(spec: NetworkSpec, seed: number): Parameters {
       : gaussianMatrix(m, d, deviation, seed, 'weights.input')
   const initial = Array.from({ length: depth }, (_, i): Matrix => {
     const cols = i === 0 ? input.rows : m
-    return gaussianMatrix(m, cols, deviation, seed, `weights.layers.${i + 1}`)
+    return gaussianMatrix(held, cols, deviation, seed, `weights.layers.${i + 1}`)
   })
   const copies = init === 'mirrored' ? (['+', '-'] as const) : ([''] as const)
   const trained = copies.flatMap(copy =>
     layerNames(depth, copy).map((name, i) => trainedMatrix(name, initial[i]!)),
   )
-  const output = gaussianMatrix(m, outputs, 1, seed, 'weights.output')
+  const output = gaussianMatrix(held, outputs, 1, seed, 'weights.output')
   return { trained, frozen: { output, input } }
 }

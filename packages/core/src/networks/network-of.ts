@@ -1,6 +1,6 @@
 import type { Layout } from './branches.js'
 import { follow } from './follow.js'
-import type { BallGroup, Network, NetworkSpec, Parameters } from './network.js'
+import type { BallGroup, Network, NetworkSpec } from './network.js'
 import { forward, gradientFactors, inputGradient } from './passes.js'
 import { perceptronOf } from './perceptron.js'
 
@@ -9,7 +9,7 @@ export function networkOf(
   spec: NetworkSpec,
   layout: Layout,
   ball: readonly BallGroup[],
-  initialise: (seed: number) => Parameters,
+  initialise: Network['initialise'],
 ): Network {
   return {
     spec,

@@ -1,6 +1,6 @@
 import type * as tf from '@tensorflow/tfjs-core'
 import type { Activation } from '../activations/activation.js'
-import type { Matrix } from '../tensors/matrix.js'
+import type { Matrix, RowRange } from '../tensors/matrix.js'
 
 /**
  * One trained matrix with all that is known of it: W = W_0 + D. For the first layer of a folded network it is U of
@@ -93,8 +93,14 @@ export interface Network {
   readonly activation: Activation
   /** The groups of B(R): one a layer for `deep`, one for everything for `two-layer`. */
   readonly ball: readonly BallGroup[]
-  /** Allocates shared memory and draws W_0 (and A or F, a) from `seed`; displacement is 0 and weights are W_0. */
-  initialise(seed: number): Parameters
+  /**
+   * Allocates shared memory and draws W_0 (and A or F, a) from `seed`; displacement is 0 and weights are W_0.
+   *
+   * @param neurons with one hidden layer: draws and holds only these rows of its trained matrices and of a, the same
+   *   numbers as in the whole (see `sliceParameters`).
+   * @throws SaddleError SHAPE if there are more layers, RANGE if there are no such neurons.
+   */
+  initialise(seed: number, neurons?: RowRange): Parameters
   /** f(W, x): [n, outputs]. */
   forward(parameters: Parameters, x: tf.Tensor2D): tf.Tensor2D
   /** f and the gradient of Σ_i ⟨cotangent_i, f(x_i)⟩ in x: [n, inputs]. */

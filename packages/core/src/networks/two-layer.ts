@@ -1,11 +1,11 @@
 import { activationFrom } from '../activations/by-name.js'
 import { SaddleError } from '../errors.js'
 import { openStream } from '../random/stream.js'
-import { allocateMatrix, type Matrix } from '../tensors/matrix.js'
+import { allocateMatrix, type Matrix, type RowRange } from '../tensors/matrix.js'
 import { gaussianMatrix, trainedMatrix } from './gaussian.js'
 import type { Network, NetworkSpec, Parameters } from './network.js'
 import { networkOf } from './network-of.js'
-import { requireCounts } from './spec.js'
+import { heldRows, requireCounts } from './spec.js'
 
 export interface TwoLayerOptions {
   /** d: dimension of the inputs. */
@@ -70,23 +70,27 @@ export function pairNetwork(spec: NetworkSpec): Network {
       { sign: -1, layers: [HALVES[1]], reads: 'weights' },
     ],
   } as const
-  return networkOf(spec, layout, [{ names: HALVES, unit: 1 }], seed => initialise(spec, seed))
+  return networkOf(spec, layout, [{ names: HALVES, unit: 1 }], (seed, neurons) =>
+    initialise(spec, seed, neurons),
+  )
 }
 
-function initialise({ inputs, width, outputs }: NetworkSpec, seed: number): Parameters {
-  const initial = gaussianMatrix(width / 2, inputs, 1, seed, 'weights.layers.1')
+function initialise(spec: NetworkSpec, seed: number, neurons?: RowRange): Parameters {
+  const { inputs, width, outputs } = spec
+  const held = heldRows(spec, width / 2, neurons)
+  const initial = gaussianMatrix(held, inputs, 1, seed, 'weights.layers.1')
   return {
     trained: HALVES.map(name => trainedMatrix(name, initial)),
-    frozen: { output: signs(width / 2, outputs, seed) },
+    frozen: { output: signs(held, outputs, seed) },
   }
 }
 
 /** a: entries uniform on {−1, 1}, row r from the stream of r. */
-function signs(rows: number, cols: number, seed: number): Matrix {
-  const matrix = allocateMatrix(rows, cols)
+function signs({ start, stop }: RowRange, cols: number, seed: number): Matrix {
+  const matrix = allocateMatrix(stop - start, cols)
   const stream = openStream({ seed, purpose: 'weights.output' })
-  for (let r = 0; r < rows; r++) {
-    stream.reopen(r)
+  for (let r = 0; r < matrix.rows; r++) {
+    stream.reopen(start + r)
     for (let k = 0; k < cols; k++) matrix.data[r * cols + k] = stream.uint32() < 2 ** 31 ? 1 : -1
   }
   return matrix

@@ -2,6 +2,7 @@ import { link, mkdir, readFile, rename, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { SaddleError } from '@saddle/core'
 import { alone, type Ranks } from '../ranks/ranks.js'
+import type { Range } from '../replica/shards.js'
 import { discard, diskError, syncFolder, writeSynced } from '../run/files.js'
 import {
   FORMAT,
@@ -33,6 +34,8 @@ export interface NamedTensor {
   readonly shape: readonly number[]
   /** Row-major. */
   readonly data: Float32Array
+  /** Rows that this rank alone holds, and writes. */
+  readonly isPart?: boolean
 }
 
 /** What a run holds: what it began with, which never changes, and what its steps changed. */
@@ -158,10 +161,14 @@ async function removeOld(target: string, keep: number): Promise<void> {
 /**
  * Reads a checkpoint, every file of it checked against its hash.
  *
+ * @param held of tensors that have a row a neuron, read only these: memory for others is not taken
  * @throws SaddleError CHECKPOINT that names the damaged file, the expected and the actual hash, and the earlier
  *   checkpoint to fall back to, if one is intact
  */
-export async function readCheckpoint(path: string): Promise<{
+export async function readCheckpoint(
+  path: string,
+  held?: Range,
+): Promise<{
   state: CheckpointState
   initial: Map<string, NamedTensor>
   displacement: Map<string, NamedTensor>
@@ -172,8 +179,8 @@ export async function readCheckpoint(path: string): Promise<{
     const state = join(path, STATE)
     return {
       state: parseState(state, await readFile(state, 'utf8')),
-      initial: await readParts(path, manifest, INITIAL),
-      displacement: await readParts(path, manifest, DISPLACEMENT),
+      initial: await readParts(path, manifest, INITIAL, held),
+      displacement: await readParts(path, manifest, DISPLACEMENT, held),
     }
   } catch (error) {
     if (!(error instanceof SaddleError)) throw error
@@ -212,7 +219,9 @@ async function linked(from: string, to: string, { bytes, sha256 }: FileRecord): 
 /** Is this a whole checkpoint of the same run and step? */
 async function holds(path: string, state: CheckpointState): Promise<boolean> {
   try {
-    const found = (await readCheckpoint(path)).state
+    await verify(path, await readManifest(path))
+    const file = join(path, STATE)
+    const found = parseState(file, await readFile(file, 'utf8'))
     return found.configHash === state.configHash && found.dataHash === state.dataHash
   } catch {
     return false

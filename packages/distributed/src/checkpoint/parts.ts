@@ -1,8 +1,9 @@
 import { join } from 'node:path'
 import { SaddleError } from '@saddle/core'
+import type { Range } from '../replica/shards.js'
 import type { NamedTensor } from './checkpoint.js'
 import type { Manifest } from './manifest.js'
-import { readSafetensors } from './safetensors.js'
+import { readSafetensors, type WantedRows } from './safetensors.js'
 
 /**
  * The tensors of a checkpoint lie in one file, `displacement.safetensors`, or in one of each rank that wrote it,
@@ -23,7 +24,9 @@ export function partsOf(
   size: number,
 ): readonly NamedTensor[] {
   if (size === 1) return tensors
-  return tensors.map(({ name, shape, data }) => {
+  return tensors.map(tensor => {
+    const { name, shape, data } = tensor
+    if (tensor.isPart === true) return tensor
     const [rows = 1, ...rest] = shape
     const length = data.length / rows
     const [start, stop] = [rank, rank + 1].map(r => Math.floor((rows * r) / size))
@@ -35,15 +38,22 @@ export function partsOf(
   })
 }
 
+/** Whether a tensor has a row for every neuron of a network with one hidden layer. */
+export function isCutByNeurons(name: string): boolean {
+  return /^(layers\.1[+-]?\.(initial|displacement)|frozen\.output)$/.test(name)
+}
+
 /**
  * The tensors of the manifest's files of this stem, put together.
  *
+ * @param held rows of the whole tensors that are read of those that are cut by neurons; default: all
  * @throws SaddleError CHECKPOINT if a part is missing or damaged, or parts don't fit each other
  */
 export async function readParts(
   folder: string,
   { files }: Manifest,
   stem: string,
+  held?: Range,
 ): Promise<Map<string, NamedTensor>> {
   const pattern = new RegExp(`^${stem}(?:-(\\d+)-of-(\\d+))?\\.safetensors$`)
   const found = Object.keys(files)
@@ -57,7 +67,16 @@ export async function readParts(
       file: join(folder, missing),
     })
   const parts: Map<string, NamedTensor>[] = []
-  for (const file of found) parts.push(await readFloats(join(folder, file)))
+  /** Rows of each tensor in the files before. */
+  const before = new Map<string, number>()
+  const wantedOf = (name: string, rows: number): Range => {
+    const start = before.get(name) ?? 0
+    before.set(name, start + rows)
+    if (held === undefined || !isCutByNeurons(name)) return { start: 0, stop: rows }
+    const within = (row: number) => Math.min(Math.max(row - start, 0), rows)
+    return { start: within(held.start), stop: within(held.stop) }
+  }
+  for (const file of found) parts.push(await readFloats(join(folder, file), wantedOf))
   if (parts.length === 1) return parts[0]!
   return new Map([...parts[0]!.keys()].map(name => [name, joined(folder, name, parts)]))
 }
@@ -81,8 +100,8 @@ function joined(folder: string, name: string, parts: readonly Map<string, NamedT
   return { name, shape: [rows, ...rest], data }
 }
 
-async function readFloats(file: string): Promise<Map<string, NamedTensor>> {
-  const { tensors } = await readSafetensors(file)
+async function readFloats(file: string, wanted: WantedRows): Promise<Map<string, NamedTensor>> {
+  const { tensors } = await readSafetensors(file, wanted)
   return new Map(
     [...tensors].map(([name, { shape, data }]) => {
       if (data instanceof Float32Array) return [name, { name, shape, data }]

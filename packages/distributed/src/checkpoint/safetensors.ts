@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
 import { SaddleError } from '@saddle/core'
+import type { Range } from '../replica/shards.js'
 import {
   BYTES_OF,
   type Dtype,
@@ -69,13 +70,18 @@ export async function writeSafetensors(
   return { bytes, sha256: hash.digest('hex') }
 }
 
+/** Which rows, indices of the first dimension, are to be read of a tensor that has so many. */
+export type WantedRows = (name: string, rows: number) => Range
+
 /**
- * Reads a safetensors file whole.
+ * Reads a safetensors file.
  *
+ * @param wanted default: all rows of every tensor
  * @throws SaddleError CHECKPOINT if it cannot be read, is cut short, or its header does not fit its data
  */
 export async function readSafetensors(
   file: string,
+  wanted: WantedRows = (_, rows) => ({ start: 0, stop: rows }),
 ): Promise<{ tensors: Map<string, SafeTensor>; metadata: Readonly<Record<string, string>> }> {
   const handle = await open(file, 'r').catch((error: Error) => {
     throw damaged(file, `it cannot be opened (${error.message})`)
@@ -87,10 +93,24 @@ export async function readSafetensors(
     const { entries, metadata } = decodeHeader(file, json, size - 8 - length)
     const tensors = new Map<string, SafeTensor>()
     for (const entry of entries)
-      tensors.set(entry.name, await readTensor(handle, file, entry, 8 + length))
+      tensors.set(entry.name, await readTensor(handle, file, rowsOf(entry, wanted), 8 + length))
     return { tensors, metadata }
   } finally {
     await handle.close()
+  }
+}
+
+/** An entry of some rows of a tensor. */
+function rowsOf(entry: TensorEntry, wanted: WantedRows): TensorEntry {
+  const [rows, ...rest] = entry.shape
+  if (rows === undefined || rows === 0) return entry
+  const { start, stop } = wanted(entry.name, rows)
+  const bytes = (entry.end - entry.begin) / rows
+  return {
+    ...entry,
+    shape: [stop - start, ...rest],
+    begin: entry.begin + start * bytes,
+    end: entry.begin + stop * bytes,
   }
 }
 

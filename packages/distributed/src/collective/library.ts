@@ -40,7 +40,7 @@ const SIGNATURES = {
   MPI_Get_library_version: ['buffer', 'int*'],
 } as const satisfies Record<string, readonly ('H' | 'H*' | 'int' | 'int*' | 'buffer')[]>
 
-export type MpiFunction = keyof typeof SIGNATURES
+type MpiFunction = keyof typeof SIGNATURES
 
 /**
  * Opens the library of a family, by the names that it has on Linux and macOS, or the file that the environment

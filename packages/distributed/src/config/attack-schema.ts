@@ -39,7 +39,8 @@ const apgd = {
   fosc,
 }
 
-const single = [
+/** Attacks that gradients lead, at a fixed radius. */
+const climbing = [
   z.strictObject({ kind: z.literal('identity'), fosc }),
   z.strictObject({
     kind: z.literal('uniform'),
@@ -103,9 +104,9 @@ const single = [
       .describe('what is ascended towards each of them'),
     ...apgd,
   }),
-  ...searchAttacks,
 ] as const
 
+const single = [...climbing, ...searchAttacks] as const
 const singleAttack = z.discriminatedUnion('kind', single)
 
 /** Every kind of attack; an ensemble holds attacks that are none themselves. */
@@ -113,7 +114,9 @@ export const attackSchema = z.discriminatedUnion('kind', [
   ...single,
   z.strictObject({
     kind: z.literal('bisection'),
-    attack: singleAttack.describe('an attack at a fixed radius'),
+    attack: z
+      .discriminatedUnion('kind', climbing)
+      .describe('the attack at a fixed radius that is bisected'),
     steps: positiveInt
       .default(10)
       .describe('halvings of the interval that the smallest radius is in'),

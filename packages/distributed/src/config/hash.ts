@@ -15,10 +15,11 @@ export function configHash(config: Config): string {
     ...without(config, ['name', 'checkpoints', 'evaluation']),
     data: { ...config.data, source: withoutFiles(config.data.source) },
     compute: {
-      ...without(config.compute, [...INDIFFERENT, 'devices', 'sums']),
+      ...without(config.compute, [...INDIFFERENT, 'devices', 'sums', 'gradients']),
       backend: computing(config.compute),
-      // Left out where it changes nothing, as in the hashes of older checkpoints, written when ranks were one.
+      // Left out where they change nothing, as in the hashes of older checkpoints, which knew neither.
       ...(config.compute.sums === 'ordered' ? {} : { sums: config.compute.sums }),
+      ...(config.compute.gradients === 'auto' ? {} : { gradients: config.compute.gradients }),
       // Runs from before there was a choice keep their hashes.
       update: config.compute.update === 'device' ? 'device' : undefined,
       precision: config.compute.precision === 'float32' ? undefined : config.compute.precision,

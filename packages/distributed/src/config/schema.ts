@@ -176,13 +176,13 @@ export const configSchema = z
           .enum(['auto', 'examples', 'neurons'])
           .default('auto')
           .describe(
-            'what workers share out: examples, or neurons (one hidden layer); auto: what sends fewer numbers; decides the last bits of sums',
+            'what workers and ranks share out: examples, or neurons (one hidden layer); auto: what sends fewer numbers; decides the last bits of sums',
           ),
         update: z
           .enum(['auto', 'device', 'host'])
           .default('auto')
           .describe(
-            'where weights are updated: on the devices (equal GPUs of cuda, which then hold W, D and W₀), or on the host; auto: on devices that can; decides the last bits',
+            'where weights are updated: on the devices (equal GPUs of cuda, which then hold W, D and W₀), or on the host; auto: on devices that can, which then split examples; decides the last bits',
           ),
         precision: z
           .enum(['float32', 'tf32', 'bf16'])
@@ -208,6 +208,12 @@ export const configSchema = z
           .positive()
           .default(300)
           .describe('seconds without a sign of life after which a process of a device is killed'),
+        gradients: z
+          .enum(['auto', 'factors', 'dense'])
+          .default('auto')
+          .describe(
+            'how gradients travel between workers and ranks; auto: the form with fewer bytes; decides the last bits of sums',
+          ),
         deal: z
           .enum(['even', 'measured'])
           .default('even')

@@ -141,9 +141,9 @@ export const searchAttacks = [
     loss: z.enum(['margin', 'cross-entropy']).default('margin').describe('what falls'),
     image: z
       .strictObject({
-        channels: z.int().positive(),
-        height: z.int().positive(),
-        width: z.int().positive(),
+        channels: z.int().positive().describe('planes'),
+        height: z.int().positive().describe('rows of a plane'),
+        width: z.int().positive().describe('pixels of a row'),
       })
       .exactOptional()
       .describe(

@@ -2,7 +2,7 @@ import { reportRegret } from '@saddle/core'
 import { kindsOf } from '../devices/device.js'
 import type { WorkerPool } from '../pool/pool.js'
 import { settle } from '../ranks/ranks.js'
-import { hashOfWeights } from '../ranks/weights.js'
+import { hashOfAllWeights } from '../ranks/weights.js'
 import type { Evaluation, RunSummary } from '../run/events.js'
 import { writeJsonAtomic } from '../run/folder.js'
 import { version } from '../version.js'
@@ -17,6 +17,7 @@ export async function conclude(session: Session, pool: WorkerPool): Promise<RunS
   const train = await evaluate(session, pool, 'train')
   const test = data.test === null ? null : await evaluate(session, pool, 'test')
   const { history } = session
+  const weights = await hashOfAllWeights(ranks, parameters, prepared.share)
   return ranks.fromFirst(async () => {
     const summary: RunSummary = {
       name,
@@ -38,7 +39,7 @@ export async function conclude(session: Session, pool: WorkerPool): Promise<RunS
       attack,
       evaluationAttack: evaluation.attack,
       errorBound: train === null ? null : Math.min(1, train.robustLoss / loss.wrongAtLeast),
-      weights: hashOfWeights(parameters),
+      weights,
       saddle: version,
       node: process.version,
     }
@@ -55,10 +56,11 @@ async function evaluate(
 ): Promise<Evaluation | null> {
   await session.agree({})
   if (session.stopped) return null
-  const { config, prepared, ranks } = session.parts
+  const { config, prepared, ranks, arrangement } = session.parts
   const { value, error } = await settle(() =>
     evaluatePart(pool, ranks, {
       part,
+      team: arrangement.sharing.team,
       count: prepared.data[part]!.count,
       shard: config.compute.shard,
       attack: config.evaluation.attack,

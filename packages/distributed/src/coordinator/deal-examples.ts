@@ -63,7 +63,8 @@ export function dealExamples(
     async attack(shards) {
       let sending: Promise<void> = Promise.resolve()
       for (const [k, round] of dealRounds(shards.length, dealing.shares).entries()) {
-        round.forEach(({ start, stop }, rank) => dealt[rank]!.push(...shards.slice(start, stop)))
+        for (const [rank, { start, stop }] of round.entries())
+          dealt[rank]!.push(...shards.slice(start, stop))
         const { start, stop } = round[ranks.rank]!
         const turn = k % 2
         // Both are waited for whatever happens: nothing may still write when this throws.

@@ -1,10 +1,10 @@
 import type { AttackSpec } from '@saddle/attacks'
-import { rowBlocks } from '@saddle/core'
 import type { AttackReply, WindowShard } from '../pool/messages.js'
 import type { WorkerPool } from '../pool/pool.js'
 import type { Dealing } from '../ranks/dealing.js'
+import type { Ranks } from '../ranks/ranks.js'
 import { type Range, shardsOf } from '../replica/shards.js'
-import { type Workspace, windowStart } from '../replica/workspace.js'
+import { blocksOf, type Workspace, windowStart } from '../replica/workspace.js'
 import type { Team } from '../team/team.js'
 import { dealExamples } from './deal-examples.js'
 import { allSettledOrThrow } from './settled.js'
@@ -32,8 +32,9 @@ export interface Shard extends Range {
 
 /** Who shares in the work of a step beside the pool's workers, each alone with its shards. */
 export interface Sharing {
-  /** Workers that split the neurons; null where they split examples. */
+  /** Workers, of all ranks, that split the neurons; null where they split examples. */
   readonly team: Team | null
+  readonly ranks: Ranks
   /** Ranks that shards are dealt to; null where this process is the only one, or does all of them itself. */
   readonly dealing: Dealing | null
 }
@@ -60,7 +61,7 @@ export interface ShardSource {
 export async function batchGradient(
   pool: WorkerPool,
   workspace: Workspace,
-  { team, dealing }: Sharing,
+  { team, dealing, ranks }: Sharing,
   options: GradientOptions,
 ): Promise<BatchGradient> {
   const { batch, shard } = options
@@ -71,7 +72,7 @@ export async function batchGradient(
       : onOneRank(
           team === null
             ? splitExamples(pool, workspace, options)
-            : splitNeurons(pool, team, options),
+            : splitNeurons(pool, team, ranks, options),
         )
   const ranges = shardsOf(batch, shard)
   let window: WindowShard[] = []
@@ -118,9 +119,7 @@ async function combineWindow(
 ): Promise<void> {
   for (const [matrix, m] of workspace.matrices.entries()) {
     if (m.form === 'dense' || m.sum === null) continue
-    const tasks = rowBlocks(m.rows, m.cols).map(rows =>
-      pool.run({ kind: 'combine', matrix, ...rows, shards }),
-    )
+    const tasks = blocksOf(m).map(rows => pool.run({ kind: 'combine', matrix, ...rows, shards }))
     await allSettledOrThrow(tasks)
     addTo(m.sum, m.staging[0]!, isFirst)
   }

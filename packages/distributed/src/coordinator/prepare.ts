@@ -1,9 +1,11 @@
 import {
   type DataSplit,
+  footprintOf,
   type Loss,
   loadData,
   lossFrom,
   type Network,
+  type NetworkSpec,
   type Parameters,
   perturbationSetFrom,
   SaddleError,
@@ -13,13 +15,24 @@ import { type CheckpointState, latestCheckpoint, readCheckpoint } from '../check
 import { checkCheckpointMatches } from '../checkpoint/state.js'
 import { configHash } from '../config/hash.js'
 import type { Config } from '../config/schema.js'
+import type { Chosen } from '../devices/resolve.js'
+import { checkMemory, memoryQuestion } from '../memory/check.js'
+import type { Ranks } from '../ranks/ranks.js'
+import type { Range } from '../replica/shards.js'
+import { formsOf } from '../replica/workspace.js'
 import { loadNetwork, networkOf, restore } from '../run/network.js'
+import { rowsHeld, type SliceShare, shareSlices } from '../team/slices.js'
+import { chooseSplit, type Split } from '../team/split.js'
 
 /** Everything a run needs before its first worker starts; all bad input is found here. */
 export interface Prepared {
   readonly data: DataSplit
   readonly network: Network
   readonly loss: Loss
+  /** What workers and ranks share out between them. */
+  readonly split: Split
+  /** Where neurons are split: which of them this rank holds; `parameters` has no others. */
+  readonly share: SliceShare | null
   readonly parameters: Parameters
   /** W† of the regret monitor. */
   readonly comparator: Parameters | null
@@ -28,6 +41,8 @@ export interface Prepared {
   readonly configHash: string
   /** Remarks for the log. */
   readonly remarks: readonly string[]
+  /** What is to be told before the run begins. */
+  readonly warnings: readonly string[]
 }
 
 /** Examples beyond these are left out of the O(n²) compatibility check. */
@@ -37,9 +52,16 @@ const COMPATIBILITY_EXAMPLES = 5000
  * Loads the data, draws or restores the weights, and checks that they fit each other.
  *
  * @param directory what relative paths in the configuration are relative to.
+ * @param chosen what will compute, for its memory.
  * @throws SaddleError DATA, CONFIG, INCOMPATIBLE, CHECKPOINT.
  */
-export async function prepare(dir: string, config: Config, directory: string): Promise<Prepared> {
+export async function prepare(
+  dir: string,
+  config: Config,
+  directory: string,
+  chosen: Pick<Chosen, 'devices' | 'cards'>,
+  { rank, size }: Pick<Ranks, 'rank' | 'size'>,
+): Promise<Prepared> {
   const data = await loadData(config.data, { seed: config.seed, directory })
   const remarks = checkCompatible(config, data)
   const loss = lossFrom(config.loss)
@@ -47,21 +69,60 @@ export async function prepare(dir: string, config: Config, directory: string): P
   stepSizeAt(config.descent.stepSize, 0, config.descent.steps, network, loss)
   const hash = configHash(config)
   const path = await latestCheckpoint(dir)
-  const checkpoint = path === null ? null : await readCheckpoint(path)
+  const split = splitOf(config, network.spec, data.train.count)
+  const rows = footprintOf(network.spec).trained[0]!.rows
+  const share = split.by === 'neurons' ? shareSlices(rows, rank, size) : null
+  const held = share === null ? undefined : rowsHeld(share)
+  const ownSpec = heldSpec(network.spec, held)
+  const question = memoryQuestion(config, ownSpec, data, chosen.devices)
+  const warnings = checkMemory(question, chosen.cards)
+  const checkpoint = path === null ? null : await readCheckpoint(path, held)
   if (checkpoint !== null) checkCheckpointMatches(checkpoint.state, hash, data.hash)
-  const parameters = network.initialise(config.seed)
+  const parameters = network.initialise(config.seed, held)
   if (checkpoint !== null) restore(parameters, checkpoint)
+  if (share !== null && size > 1) refuseComparator(config)
   const comparator = await loadComparator(config, parameters)
   return {
     data,
     network,
     loss,
+    split,
+    share,
     parameters,
     comparator,
     checkpoint: checkpoint?.state ?? null,
     configHash: hash,
     remarks,
+    warnings,
   }
+}
+
+function splitOf({ descent, compute, attack }: Config, spec: NetworkSpec, count: number): Split {
+  const batch = descent.batch === 'full' ? count : Math.min(descent.batch, count)
+  const { split: asked, shard } = compute
+  return chooseSplit(spec, formsOf(footprintOf(spec).trained, batch, compute.gradients), {
+    asked,
+    attack,
+    batch,
+    shard,
+  })
+}
+
+/** A network of only the neurons that are held, which takes as much memory. */
+function heldSpec(spec: NetworkSpec, held: Range | undefined): NetworkSpec {
+  if (held === undefined) return spec
+  const rows = held.stop - held.start
+  return { ...spec, width: spec.family === 'two-layer' ? 2 * rows : rows }
+}
+
+function refuseComparator({ monitor }: Config): void {
+  if (monitor.comparator === null) return
+  throw new SaddleError(
+    'CONFIG',
+    'monitor.comparator: no rank holds all neurons where ranks split them. Take compute.split: examples, one rank, or no ' +
+      'comparator.',
+    { comparator: monitor.comparator },
+  )
 }
 
 function checkCompatible(config: Config, { train }: DataSplit): string[] {

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import { SaddleError } from '@saddle/core'
 import { commonHash } from '../config/hash.js'
 import type { Config } from '../config/schema.js'
@@ -57,11 +58,12 @@ export async function beginRun(
     const workers = options.workers ?? shareOfCores(config.compute.workers, here)
     const chosen = await chooseDevices({ ...config.compute, workers })
     await requirePrecision(config.compute.precision, chosen.devices)
-    const split = splitFor(config, chosen)
-    const update = await updateFor(config.compute.update, chosen.devices)
+    const update = await updateFor(config.compute, chosen.devices)
+    const split = splitFor(config, chosen, update)
     const compute = { ...config.compute, backend: chosen.backend, split, update }
     const resolved = { ...config, compute }
-    const prepared = await prepare(dir, resolved, options.directory ?? process.cwd())
+    const directory = options.directory ?? process.cwd()
+    const prepared = await prepare(dir, resolved, directory, chosen, ranks)
     return { config: resolved, chosen, prepared }
   })
   await requireEqualStanding(ranks, standingOf(begun))
@@ -76,7 +78,7 @@ function shareOfCores(workers: number | 'auto', ranksHere: number): number | 'au
 
 /** What ranks must have alike, and what to say of each. */
 function standingOf({ config, chosen, prepared }: Begun): Standing {
-  const { checkpoint, data, parameters, comparator } = prepared
+  const { checkpoint, data, parameters, comparator, share } = prepared
   return {
     Saddle: version,
     'Node.js': process.version,
@@ -84,7 +86,7 @@ function standingOf({ config, chosen, prepared }: Begun): Standing {
     configuration: short(commonHash(config)),
     data: short(data.hash),
     checkpoint: checkpoint === null ? 'none' : `step ${checkpoint.step}`,
-    'initial weights': short(hashOfWeights(parameters)),
+    'initial weights': share === null ? short(hashOfWeights(parameters)) : 'of its own neurons',
     'weights of the comparator': comparator === null ? 'none' : short(hashOfWeights(comparator)),
   }
 }
@@ -94,10 +96,17 @@ function short(hash: string): string {
   return hash.slice(0, 16)
 }
 
-/** Members of a team wait for each other on memory that only threads share: processes split examples. */
-function splitFor({ compute: { split } }: Config, { devices }: Chosen): Config['compute']['split'] {
+/**
+ * Members of a team wait for each other on memory that only threads share: processes split examples. So do devices that
+ * update weights, which a team would make wait at every pass.
+ */
+function splitFor(
+  { compute: { split } }: Config,
+  { devices }: Chosen,
+  update: 'device' | 'host',
+): Config['compute']['split'] {
   const own = devices.find(device => device.process !== null)
-  if (own === undefined) return split
+  if (own === undefined) return update === 'device' ? 'examples' : split
   if (split !== 'neurons') return 'examples'
   throw new SaddleError(
     'CONFIG',
@@ -123,19 +132,22 @@ export async function carryOut(
   const emit = options.onEvent ?? (() => {})
   try {
     for (const remark of [...prepared.remarks, ...chosen.remarks]) logger.info(remark)
+    for (const warning of prepared.warnings) {
+      logger.warn(warning)
+      emit({ kind: 'warning', message: warning })
+    }
     const workers = await ranks.gatherNumbers(Float64Array.of(devices.length), ones(ranks.size))
-    const arrangement = await ranks.together(() => arrange(config, prepared, ranks, [...workers]))
+    const arrangement = await ranks.together(() =>
+      arrange(config, prepared, devices, ranks, [...workers]),
+    )
     const parts = { dir, config, options, prepared, devices, ranks, arrangement, logger }
     using run = await ranks.together(() => new Session(parts))
     const start = startOf(run, chosen)
     const { update } = config.compute
     emit({ kind: 'start', dir, config, ...start })
-    logger.info('start', {
-      ...start,
-      update,
-      rank: ranks.rank,
-      collective: ranks.collective.library,
-    })
+    const { rank, collective } = ranks
+    const who = { rank, host: hostname(), pid: process.pid, collective: collective.library }
+    logger.info('start', { ...start, update, ...who })
     const summary = await run.finish()
     logger.info(summary.status, { steps: summary.stepsDone, seconds: summary.seconds })
     emit({ kind: 'done', summary })

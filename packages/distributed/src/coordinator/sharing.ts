@@ -1,9 +1,11 @@
 import type { Config } from '../config/schema.js'
+import { type Device, shardsInFlight } from '../devices/device.js'
 import { Dealing } from '../ranks/dealing.js'
 import type { Ranks } from '../ranks/ranks.js'
 import { type Travel, travelsOf } from '../ranks/travel.js'
-import { createWorkspace, formsOf, type Workspace } from '../replica/workspace.js'
-import { chooseSplit, type Split } from '../team/split.js'
+import { createWorkspace, travellingForms, type Workspace } from '../replica/workspace.js'
+import { neuronsOf } from '../team/slices.js'
+import type { Split } from '../team/split.js'
 import { createTeam } from '../team/team.js'
 import type { Sharing } from './gradient.js'
 import type { Prepared } from './prepare.js'
@@ -20,28 +22,31 @@ export interface Arrangement {
 /**
  * Decides what workers and ranks share out, and allocates the buffers.
  *
+ * @param devices of this rank's workers
  * @param workers of each rank
  */
 export function arrange(
   config: Config,
-  { parameters, network, data, comparator }: Prepared,
+  { parameters, network, data, comparator, split, share }: Prepared,
+  devices: readonly Device[],
   ranks: Ranks,
   workers: readonly number[],
 ): Arrangement {
   const { count } = data.train
-  const { shard, window: windowBytes, split: asked, sums, deal } = config.compute
+  const { shard, window: windowBytes, sums, deal, gradients } = config.compute
   const batch = config.descent.batch === 'full' ? count : Math.min(config.descent.batch, count)
-  const forms = formsOf(parameters, batch)
-  const choice = { asked, attack: config.attack, batch, shard }
-  const split = chooseSplit(network.spec, forms, choice)
   const { inputs, outputs } = network.spec
-  const asTeam = split.by === 'neurons'
-  const team = asTeam
-    ? createTeam(parameters, { examples: Math.min(shard, batch), inputs, outputs })
-    : null
-  const dealt = ranks.size > 1 && !asTeam
+  const examples = Math.min(shard, Math.max(count, data.test?.count ?? 0))
+  const team = share === null ? null : createTeam(share, { examples, inputs, outputs })
+  const dealt = ranks.size > 1 && team === null
+  const shapes = parameters.trained.map(({ name, weights }) => ({ ...weights, name }))
+  const onDevice = config.compute.update === 'device' && team === null
   const travels = dealt
-    ? travelsOf(forms, { ranks: ranks.size, shards: Math.ceil(batch / shard), sums })
+    ? travelsOf(travellingForms(shapes, { batch, windowBytes, gradients, onDevice }), {
+        ranks: ranks.size,
+        shards: Math.ceil(batch / shard),
+        sums,
+      })
     : []
   const compared = comparator !== null
   const dealing = dealt ? new Dealing({ ranks, workers, deal, travels, compared }) : null
@@ -50,8 +55,10 @@ export function arrange(
     batch,
     shard,
     windowBytes,
-    inFlight: dealing?.staging ?? (asTeam ? Number(batch > shard) : workers[ranks.rank]! + 1),
-    onDevice: config.compute.update === 'device' && !asTeam,
+    gradients,
+    inFlight: dealing?.staging ?? (team ? Number(batch > shard) : shardsInFlight(devices)),
+    onDevice,
+    ...(share === null ? {} : { neurons: neuronsOf(share) }),
   })
-  return { split, sharing: { team, dealing }, workspace, travels }
+  return { split, sharing: { team, dealing, ranks }, workspace, travels }
 }

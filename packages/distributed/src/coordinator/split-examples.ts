@@ -5,6 +5,9 @@ import type { GradientOptions, Shard } from './gradient.js'
 import { allSettledOrThrow } from './settled.js'
 import { addTo } from './sums.js'
 
+/** Shards under way at once, for each worker, where gradients travel as factors. */
+const AHEAD = 4
+
 /**
  * Attacks shards by giving each to the next free worker. Dense gradients are added up here, in example order,
  * whatever the order in which shards come back.
@@ -14,22 +17,25 @@ export function splitExamples(
   { matrices }: Workspace,
   { step, batch, attack, onShard }: GradientOptions,
 ): (shards: readonly Shard[]) => Promise<AttackReply[]> {
-  const staging = new Rota(pool.size + 1)
+  const dense = matrices.filter(({ form }) => form === 'dense')
+  // Factors have a place for every shard; tickets then only bound what is begun after a failure.
+  const staging = new Rota(dense[0]?.staging.length ?? AHEAD * pool.size)
   let done = 0
   return async shards => {
+    let later = shards.length
     let previous: Promise<void> = Promise.resolve()
     let failed = false
     const attackShard = async ({ index, count, ...shard }: Shard, turn: Promise<void>) => {
       const ticket = await staging.take()
+      later--
       try {
         if (failed) return null
         const task = { step, attack, batch, staging: ticket, ...shard }
-        const reply = await pool.run({ kind: 'attack', ...task })
+        const reply = await pool.run({ kind: 'attack', ...task }, later)
         onShard(++done, count)
         // Shards come back in any order and are summed in theirs.
-        await turn
-        for (const m of matrices)
-          if (m.form === 'dense') addTo(m.sum!, m.staging[ticket]!, index === 0)
+        if (dense.length > 0) await turn
+        for (const m of dense) addTo(m.sum!, m.staging[ticket]!, index === 0)
         return reply
       } catch (error) {
         failed = true

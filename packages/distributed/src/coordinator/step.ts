@@ -67,6 +67,7 @@ export async function trainStep(context: StepContext, step: number): Promise<Ste
   const update = await updateWeights(pool, network, parameters, workspace, {
     stepSize,
     radius,
+    ranks: sharing.team !== null && ranks.size > 1 ? ranks : null,
     window,
   })
   const regret = regretOf(replies, update.comparison)

@@ -56,8 +56,8 @@ export async function takeSteps(
 /** Brings the weights home from devices, and compares them over the ranks. */
 async function compareWeights({ history, parts }: Session, pool: WorkerPool): Promise<void> {
   const { prepared, ranks, arrangement } = parts
-  await ranks.together(() => bringHome(pool, prepared.parameters, arrangement.workspace))
-  await requireEqualWeights(ranks, prepared.parameters, history.step)
+  await ranks.together(() => bringHome(pool, arrangement.workspace))
+  await requireEqualWeights(ranks, prepared.parameters, history.step, prepared.share)
 }
 
 function contextOf({ parts }: Session, pool: WorkerPool, shards: ShardProgress): StepContext {
@@ -109,7 +109,7 @@ async function save(session: Session, metrics: MetricsLog | null): Promise<void>
         saddle: version,
         node: process.version,
       },
-      tensorsOf(parameters),
+      tensorsOf(parameters, prepared.share !== null && ranks.size > 1),
       config.checkpoints.keep,
       ranks,
     )

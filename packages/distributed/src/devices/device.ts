@@ -87,3 +87,19 @@ function kindOf({ backend, ordinal }: Device): string {
 export function kindsOf(devices: readonly Device[]): string[] {
   return [...new Set(devices.map(kindOf))].sort()
 }
+
+/** The memory in which a device computes, by the name of its card; null: the machine's. */
+export function cardOf({ id, backend, ordinal, process }: Device): string | null {
+  if (requireBackend(backend).devices === undefined) return null
+  if (backend === 'tensorflow') return ordinal === null ? null : id
+  const number = process === null || ordinal === null ? (ordinal ?? 0) : process.visible
+  return `${backend}:${number}`
+}
+
+/**
+ * Dense gradients on their way at once: one more than there are workers. Of devices of several kinds a slow one may be
+ * at a shard for long, whose followers wait to be added: more of them.
+ */
+export function shardsInFlight(devices: readonly Device[]): number {
+  return kindsOf(devices).length > 1 ? 4 * devices.length : devices.length + 1
+}

@@ -1,13 +1,14 @@
 import {
   type Backend,
   type BackendChoice,
+  type DeviceInfo,
   listBackends,
   requireBackend,
   SaddleError,
   useBackend,
 } from '@saddle/core'
 import { probe } from '../lanes/probe.js'
-import { type Device, kindsOf, parseDevice } from './device.js'
+import { cardOf, type Device, kindsOf, parseDevice } from './device.js'
 import { ALL_CARDS, defaultWorkers } from './report.js'
 
 /** What a run computes on. */
@@ -18,6 +19,8 @@ export interface Chosen {
   readonly backend: string
   /** One a worker: slot i has device i. */
   readonly devices: readonly Device[]
+  /** Bytes of the cards that they compute on, by `cardOf`; null where a card does not say. */
+  readonly cards: ReadonlyMap<string, number | null>
   /** Remarks for the log. */
   readonly remarks: readonly string[]
 }
@@ -41,8 +44,11 @@ export async function chooseDevices(wanted: Wanted): Promise<Chosen> {
 async function fromList(wanted: Wanted, names: readonly string[]): Promise<Chosen> {
   const listed = names.map(parseDevice)
   const distinct = [...new Map(listed.map(device => [device.id, device])).values()]
-  await Promise.all(distinct.filter(d => d.process !== null).map(device => probe(device)))
-  for (const device of distinct) if (device.process === null) await requireDevice(device)
+  const seen = new Map<string, readonly DeviceInfo[]>()
+  const own = distinct.filter(({ process }) => process !== null)
+  await Promise.all(own.map(async d => seen.set(d.id, (await probe(d)).devices)))
+  for (const device of distinct)
+    if (device.process === null) seen.set(device.id, await requireDevice(device))
   const backends = [...new Set(listed.map(({ backend }) => backend))]
   const only = backends.length === 1 ? requireBackend(backends[0]!) : null
   const name = wanted.backend === 'auto' && only?.lives === 'thread' ? only.name : wanted.backend
@@ -58,6 +64,7 @@ async function fromList(wanted: Wanted, names: readonly string[]): Promise<Chose
     host,
     backend: host.backend.name,
     devices: dealt(listed, wanted),
+    cards: cardsOf(distinct, ({ id }) => seen.get(id)!),
     remarks: mixed(listed),
   }
 }
@@ -70,12 +77,11 @@ function lacksCards({ lives, preference }: Backend, devices: readonly Device[]):
 /** Backends preferred less than this are so for what they do on the processor. */
 const BESIDE_BLAS = 20
 
-/** The backend once loaded, and the device's number looked up among those that it sees. */
-async function requireDevice({ id, backend, ordinal }: Device): Promise<void> {
+/** The backend once loaded, and the device's number looked up among those that it sees: these. */
+async function requireDevice({ id, backend, ordinal }: Device): Promise<readonly DeviceInfo[]> {
   const { backend: loaded } = await useBackend(backend)
-  if (ordinal === null) return
   const seen = loaded.devices?.() ?? []
-  if (seen.some(device => device.ordinal === ordinal)) return
+  if (ordinal === null || seen.some(device => device.ordinal === ordinal)) return seen
   const there = seen.map(device => `${backend}:${device.ordinal} (${device.name})`)
   throw new SaddleError(
     'BACKEND',
@@ -93,14 +99,20 @@ async function fromBackend(wanted: Wanted): Promise<Chosen> {
   const passedOver: { name: string; reason: string }[] = []
   for (const backend of candidates) {
     try {
-      const { host, devices } = await devicesOf(backend)
+      const { host, devices, seen } = await devicesOf(backend)
       if (candidates.length > 1 && lacksCards(backend, devices))
         throw new SaddleError(
           'BACKEND',
           `${backend.name} is installed for a GPU and found none to use`,
         )
       const choice = { ...host, passedOver: [...passedOver, ...host.passedOver] }
-      return { host: choice, backend: backend.name, devices: dealt(devices, wanted), remarks: [] }
+      return {
+        host: choice,
+        backend: backend.name,
+        devices: dealt(devices, wanted),
+        cards: cardsOf(devices, () => seen),
+        remarks: [],
+      }
     } catch (error) {
       if (!(error instanceof SaddleError)) throw error
       const known = error.fields.passedOver as typeof passedOver | undefined
@@ -111,25 +123,45 @@ async function fromBackend(wanted: Wanted): Promise<Chosen> {
   throw new SaddleError('BACKEND', `No backend could be used. ${reasons}.`, { passedOver })
 }
 
-async function devicesOf(backend: Backend): Promise<{ host: BackendChoice; devices: Device[] }> {
+interface Seen {
+  readonly host: BackendChoice
+  readonly devices: Device[]
+  readonly seen: readonly DeviceInfo[]
+}
+
+async function devicesOf(backend: Backend): Promise<Seen> {
   const { name, lives } = backend
-  if (lives === 'process') {
-    const devices = await ownDevices(name)
-    return { host: await useBackend('auto'), devices }
-  }
+  if (lives === 'process') return { ...(await ownDevices(name)), host: await useBackend('auto') }
   const host = await useBackend(name)
   const seen = host.backend.devices?.() ?? []
   const names = seen.length === 0 ? [name] : seen.map(({ ordinal }) => `${name}:${ordinal}`)
-  return { host, devices: names.map(parseDevice) }
+  return { host, devices: names.map(parseDevice), seen }
 }
 
 /** The cards that TensorFlow sees, or the processor. */
-async function ownDevices(name: string): Promise<Device[]> {
+async function ownDevices(name: string): Promise<Omit<Seen, 'host'>> {
   const all = { id: name, backend: name, ordinal: null, process: { visible: ALL_CARDS } }
-  const { devices } = await probe(all)
+  const { devices: seen } = await probe(all)
   const names =
-    devices.length === 0 ? [`${name}:cpu`] : devices.map(({ ordinal }) => `${name}:gpu:${ordinal}`)
-  return names.map(parseDevice)
+    seen.length === 0 ? [`${name}:cpu`] : seen.map(({ ordinal }) => `${name}:gpu:${ordinal}`)
+  return { devices: names.map(parseDevice), seen }
+}
+
+/** What the driver or nvidia-smi says of each device's card. A process sees its card only, as the first. */
+function cardsOf(
+  devices: readonly Device[],
+  seenBy: (device: Device) => readonly DeviceInfo[],
+): Chosen['cards'] {
+  return new Map(
+    devices.flatMap(device => {
+      const card = cardOf(device)
+      if (card === null) return []
+      const number = Number(card.split(':').at(-1))
+      const seen = seenBy(device)
+      const info = seen.find(({ ordinal }) => ordinal === number) ?? seen[0]
+      return [[card, info?.memoryBytes ?? null] as const]
+    }),
+  )
 }
 
 /** Device i mod their number for worker i. */
@@ -147,7 +179,7 @@ function mixed(devices: readonly Device[]): string[] {
   const kinds = kindsOf(devices)
   if (kinds.length < 2) return []
   return [
-    `devices of ${kinds.length} kinds (${kinds.join(', ')}): whichever is free takes the next shard, so the last bits of ` +
-      'the result depend on timing; equal devices would give the same bits every time',
+    `devices of ${kinds.length} kinds (${kinds.join(', ')}): measured speed decides which takes a shard, so the last bits ` +
+      'of the result depend on timing; equal devices would give the same bits every time',
   ]
 }

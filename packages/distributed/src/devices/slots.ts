@@ -32,3 +32,8 @@ export function freeSlots(slots: SlotTable, threadId: number): void {
     if (Atomics.compareExchange(slots, slot, threadId, 0) === threadId) Atomics.notify(slots, slot)
   }
 }
+
+/** The slot that `threadId` holds; -1 before it has claimed one. */
+export function slotOf(slots: SlotTable, threadId: number): number {
+  return slots.findIndex((_, slot) => Atomics.load(slots, slot) === threadId)
+}

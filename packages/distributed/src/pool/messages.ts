@@ -104,6 +104,13 @@ export interface EvaluateTask {
   readonly stop: number
 }
 
+/** The same figures, found together with the other members of a team, each with neurons of its own. */
+export interface TeamEvaluateTask extends Omit<EvaluateTask, 'kind'> {
+  readonly kind: 'team-evaluate'
+  readonly member: number
+  readonly members: number
+}
+
 /** Sum the window's factors into rows start..stop of the staging buffer. */
 export interface CombineTask {
   readonly kind: 'combine'
@@ -156,12 +163,23 @@ export type TrainingTask =
   | AttackTask
   | TeamTask
   | EvaluateTask
+  | TeamEvaluateTask
   | CombineTask
   | ProposeTask
   | ProposeOnDeviceTask
   | FetchTask
   | SettleTask
+
 export type Task = TrainingTask | CleanTask | SearchTask
+
+/** Tasks that all workers do together. */
+export type TogetherTask = TeamTask | TeamEvaluateTask
+
+/** What all of them do; the pool says who is which member. */
+export type TeamOrder =
+  | Omit<TeamTask, 'member' | 'members'>
+  | Omit<TeamEvaluateTask, 'member' | 'members'>
+
 /** What a pool is for: a training, or the evaluation of a model. */
 export type AnySetup = WorkerSetup | EvaluationSetup
 
@@ -186,6 +204,8 @@ export interface Replies {
   /** The same from every member. */
   readonly team: AttackReply
   readonly evaluate: EvaluateReply
+  /** The same from every member. */
+  readonly 'team-evaluate': EvaluateReply
   readonly combine: null
   readonly propose: ProposalSums
   readonly 'propose-on-device': ProposalSums
@@ -208,6 +228,11 @@ export interface LaneProcess {
   readonly pid: number
   /** The CUDA_VISIBLE_DEVICES that it got. */
   readonly visible: string | null
+}
+
+/** Says that the members of a team wait for other ranks; how long their sum is, is in the team's words. */
+export interface ArrivedMessage {
+  readonly saddleArrived: true
 }
 
 /** How a worker hands its end of the Comlink channel to the coordinator. */

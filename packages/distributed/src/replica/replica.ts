@@ -40,13 +40,16 @@ import type {
   Replies,
   SettleTask,
   Task,
+  TeamEvaluateTask,
   TeamTask,
   TrainingTask,
   WindowShard,
   WorkerSetup,
 } from '../pool/messages.js'
+import { Exchange } from '../team/exchange.js'
 import { memberPasses } from '../team/member.js'
-import type { SliceFollowers } from '../team/sliced-network.js'
+import { SlicedNetwork, type SliceFollowers } from '../team/sliced-network.js'
+import { advised } from './advice.js'
 import { DeviceWeights } from './device-weights.js'
 import type { ShardPasses } from './passes.js'
 import { shardsOf } from './shards.js'
@@ -98,6 +101,8 @@ export class Replica {
         return this.attackTogether(task)
       case 'evaluate':
         return this.evaluate(task)
+      case 'team-evaluate':
+        return this.evaluateTogether(task)
       case 'combine':
         return this.combine(task)
       case 'propose':
@@ -119,26 +124,57 @@ export class Replica {
     this.#follower.forget()
     this.#lookAtWeights()
     const passes = { model: this.#model, follower: this.#follower }
-    return this.#attackShard(task, wholePasses(this.#network, this.#setup, task, passes))
+    return advised(task.stop - task.start, () =>
+      this.#attackShard(task, wholePasses(this.#network, this.#setup, task, passes)),
+    )
   }
 
   /** The same, together with the other members of a team: the gradient of this member's neurons. */
   attackTogether(task: TeamTask): AttackReply {
     this.#lookAtWeights()
-    return this.#attackShard(task, memberPasses(this.#network, this.#setup, task, this.#slices))
+    return advised(task.stop - task.start, () =>
+      this.#attackShard(task, memberPasses(this.#network, this.#setup, task, this.#slices)),
+    )
   }
 
   evaluate(task: EvaluateTask): EvaluateReply {
+    this.#follower.forget()
+    this.#lookAtWeights()
+    const whole = { signal: stopSignal(this.#setup.stop), reports: true }
+    return advised(task.stop - task.start, () => this.#evaluateShard(task, this.#model, whole))
+  }
+
+  /** The same, together with the other members of a team: this member's neurons. */
+  evaluateTogether(task: TeamEvaluateTask): EvaluateReply {
+    this.#lookAtWeights()
+    const { parameters, stop } = this.#setup
+    const team = this.#setup.team!
+    const model = new SlicedNetwork(
+      this.#network,
+      parameters,
+      team,
+      new Exchange(team, task, stop),
+      {
+        examples: task.stop - task.start,
+        followers: this.#slices,
+      },
+    )
+    // The barrier of every pass looks at the stop flag, for all members at once.
+    return this.#evaluateShard(task, model, { signal: null, reports: task.member === 0 })
+  }
+
+  #evaluateShard(
+    task: EvaluateTask | TeamEvaluateTask,
+    model: Attackable,
+    how: Pick<ShardPasses, 'signal' | 'reports'>,
+  ): EvaluateReply {
     const data = task.part === 'train' ? this.#setup.train : this.#setup.test!
     const examples = Int32Array.from({ length: task.stop - task.start }, (_, i) => task.start + i)
     return scoped(() => {
       const { x, y } = gather(data, examples)
-      this.#follower.forget()
-      this.#lookAtWeights()
-      const clean = this.#model.forward(this.#set.embed(x))
+      const clean = model.forward(this.#set.embed(x))
       const key = { purpose: `evaluate.${task.part}`, step: 0, examples }
-      const whole = { signal: stopSignal(this.#setup.stop), reports: true }
-      const found = this.#attack(task.attack).run(this.#model, x, y, this.#options(key, whole))
+      const found = this.#attack(task.attack).run(model, x, y, this.#options(key, how))
       return {
         cleanLosses: copyFloats(this.#loss.value(clean, y)),
         cleanCorrect: invert(misclassified(clean, y, this.#loss.outputs)),

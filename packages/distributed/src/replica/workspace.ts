@@ -1,4 +1,5 @@
-import { blockRows, journalLength, type Parameters } from '@saddle/core'
+import { blockRows, journalLength, type Parameters, rowBlocks } from '@saddle/core'
+import { type Range, shardsOf } from './shards.js'
 import { createUpdateLog, slotOf, type UpdateLog } from './update-log.js'
 
 /**
@@ -12,8 +13,11 @@ import { createUpdateLog, slotOf, type UpdateLog } from './update-log.js'
  */
 export interface GradientBuffers {
   readonly name: string
+  /** Rows that this rank holds. */
   readonly rows: number
   readonly cols: number
+  /** Rows that blocks don't cross: those of a slice of neurons, or all. */
+  readonly unit: number
   readonly form: 'factors' | 'dense'
   readonly factorBytes: number
   readonly denseBytes: number
@@ -55,9 +59,15 @@ export interface WorkspaceOptions {
    * that a team of workers sums from or to.
    */
   readonly inFlight: number
-  /** True if devices update themselves the matrices whose factors they can read at once. */
+  /** Where neurons are split: rows of the whole matrices, and of their slices. */
+  readonly neurons?: { readonly rows: number; readonly slice: number }
+  readonly gradients?: WantedForm
+  /** True if devices update themselves the matrices whose factors a window has room for at once. */
   readonly onDevice?: boolean
 }
+
+/** auto: the form with fewer bytes. */
+export type WantedForm = 'auto' | 'factors' | 'dense'
 
 /** How the gradient of a matrix travels, with the bytes that decide. */
 export type GradientForm = Pick<
@@ -65,16 +75,19 @@ export type GradientForm = Pick<
   'name' | 'rows' | 'cols' | 'form' | 'factorBytes' | 'denseBytes'
 >
 
-/** The form with fewer bytes for each trained matrix, over a batch of so many examples. */
-export function formsOf({ trained }: Parameters, batch: number): GradientForm[] {
-  return trained.map(({ name, weights: { rows, cols } }) => formOf({ name, rows, cols }, batch))
-}
-
-function formOf({ name, rows, cols }: TravellingMatrix, batch: number): GradientForm {
-  const factorBytes = 4 * batch * (rows + cols)
-  const denseBytes = 4 * rows * cols
-  const form = denseBytes < factorBytes ? 'dense' : 'factors'
-  return { name, rows, cols, form, factorBytes, denseBytes }
+/** The form in which each trained matrix's gradient over a batch of so many examples travels. */
+export function formsOf(
+  trained: readonly TravellingMatrix[],
+  batch: number,
+  wanted: WantedForm = 'auto',
+): GradientForm[] {
+  return trained.map(({ name, rows, cols }) => {
+    const factorBytes = 4 * batch * (rows + cols)
+    const denseBytes = 4 * rows * cols
+    const fewer = denseBytes < factorBytes ? 'dense' : 'factors'
+    const form = wanted === 'auto' ? fewer : wanted
+    return { name, rows, cols, form, factorBytes, denseBytes }
+  })
 }
 
 /** A matrix whose gradients travel. */
@@ -90,7 +103,7 @@ interface WorkspacePlan extends Pick<Workspace, 'windowExamples' | 'chunk'> {
   /** Windows held one behind the other; 1 where no device updates anything. */
   readonly slots: number
   readonly matrices: readonly (TravellingMatrix &
-    Pick<GradientBuffers, 'form' | 'factorBytes' | 'denseBytes' | 'onDevice'> & {
+    Pick<GradientBuffers, 'unit' | 'form' | 'factorBytes' | 'denseBytes' | 'onDevice'> & {
       /** 0: there is none. */
       readonly signals: number
       readonly inputs: number
@@ -100,13 +113,19 @@ interface WorkspacePlan extends Pick<Workspace, 'windowExamples' | 'chunk'> {
     })[]
 }
 
-/** Decides how gradients travel; allocates nothing. */
+/**
+ * Decides how gradients travel; allocates nothing. The shape of the whole matrices decides, so that sums are the same
+ * for any number of ranks; lengths are those of the rows held.
+ *
+ * @param held rows that this rank holds of each matrix; default: all
+ */
 export function planWorkspace(
   trained: readonly TravellingMatrix[],
   options: WorkspaceOptions,
+  held: readonly number[] = trained.map(({ rows }) => rows),
 ): WorkspacePlan {
   const { examples, batch, shard, windowBytes, inFlight } = options
-  const forms = trained.map(matrix => formOf(matrix, batch))
+  const forms = travellingForms(trained, options)
   const bytesPerExample = forms
     .filter(f => f.form === 'factors')
     .reduce((sum, f) => sum + 4 * (f.rows + f.cols), 0)
@@ -121,20 +140,43 @@ export function planWorkspace(
     slots,
     // Half the window's bytes: at the default, shards of 128 examples are cut beyond a width of 2·10⁵.
     chunk: Math.max(1, Math.floor(windowBytes / 8 / Math.max(...forms.map(f => f.rows)))),
-    matrices: forms.map(f => {
+    matrices: forms.map((f, index) => {
       const factors = f.form === 'factors'
-      const length = f.rows * f.cols
+      const rows = held[index]!
+      const length = rows * f.cols
+      const unit = options.neurons?.slice ?? rows
       return {
         ...f,
+        rows,
+        unit,
         onDevice: onDevice(f),
-        signals: factors ? slots * windowExamples * f.rows : 0,
+        signals: factors ? slots * windowExamples * rows : 0,
         inputs: factors ? slots * windowExamples * f.cols : 0,
         staging: { count: factors ? (oneWindow ? 0 : 1) : inFlight, length },
         sum: factors && oneWindow ? 0 : length,
-        journal: journalSize(f.rows, f.cols),
+        journal: journalSize({ rows, cols: f.cols, unit }),
       }
     }),
   }
+}
+
+/**
+ * The form that each matrix takes. Where devices update, factors of one window cross once, dense gradients with every shard, and the weights after them:
+ * all matrices take factors that a window has room for.
+ */
+export function travellingForms(
+  trained: readonly TravellingMatrix[],
+  {
+    batch,
+    windowBytes,
+    onDevice,
+    gradients = 'auto',
+  }: Pick<WorkspaceOptions, 'batch' | 'windowBytes' | 'onDevice' | 'gradients'>,
+): GradientForm[] {
+  const forms = formsOf(trained, batch, gradients)
+  const factors = forms.reduce((sum, f) => sum + f.factorBytes, 0)
+  if (onDevice !== true || gradients !== 'auto' || factors > windowBytes) return forms
+  return forms.map(f => ({ ...f, form: 'factors' }))
 }
 
 /** Slots of the log at most: what a device has missed is made up for step by step. */
@@ -157,10 +199,12 @@ export function windowStart({ log, version, windowExamples }: Workspace): number
 export function createWorkspace(parameters: Parameters, options: WorkspaceOptions): Workspace {
   const shapes = parameters.trained.map(({ name, weights: { rows, cols } }) => ({
     name,
-    rows,
+    rows: options.neurons?.rows ?? rows,
     cols,
   }))
-  const { order, matrices, slots, windowExamples, chunk } = planWorkspace(shapes, options)
+  const held = parameters.trained.map(({ weights }) => weights.rows)
+  const plan = planWorkspace(shapes, options, held)
+  const { order, matrices, slots, windowExamples, chunk } = plan
   const shards = Math.ceil(options.batch / options.shard)
   const parts = shards * Math.ceil(options.shard / chunk)
   return {
@@ -180,20 +224,41 @@ export function createWorkspace(parameters: Parameters, options: WorkspaceOption
   }
 }
 
-/** The journal of rows start..stop, one of the blocks of `rowBlocks`. */
+/** What the rows of a matrix are cut into, for the update and for sums over windows: a unit is cut like a matrix. */
+type CutRows = Pick<GradientBuffers, 'rows' | 'cols' | 'unit'>
+
+/** The blocks of a matrix's rows, in order: those of `rowBlocks`, unit by unit. */
+export function blocksOf({ rows, cols, unit }: CutRows): Range[] {
+  return shardsOf(rows, unit).flatMap(({ start, stop }) =>
+    rowBlocks(stop - start, cols).map(block => ({
+      start: start + block.start,
+      stop: start + block.stop,
+    })),
+  )
+}
+
+/** The journal of rows start..stop, one of the blocks of `blocksOf`. */
 export function journalOf(
-  { rows, cols, journal }: GradientBuffers,
+  matrix: GradientBuffers,
   start: number,
   stop: number,
 ): Int32Array<SharedArrayBuffer> {
-  const height = blockRows(rows, cols)
-  const first = (start / height) * journalLength(height, cols)
+  const { cols, unit, journal } = matrix
+  const { height, aUnit, aBlock } = journalsOf(matrix)
+  const first = (Math.floor(start / unit) * aUnit + (start % unit) / height) * aBlock
   return journal.subarray(first, first + journalLength(stop - start, cols))
 }
 
-function journalSize(rows: number, cols: number): number {
-  const height = blockRows(rows, cols)
-  return Math.ceil(rows / height) * journalLength(height, cols)
+function journalSize(matrix: CutRows): number {
+  const { aUnit, aBlock } = journalsOf(matrix)
+  return Math.ceil(matrix.rows / matrix.unit) * aUnit * aBlock
+}
+
+/** Rows of a block, blocks of a unit, and entries that a block has room for. */
+function journalsOf({ rows, cols, unit }: CutRows) {
+  const largest = Math.min(unit, rows)
+  const height = blockRows(largest, cols)
+  return { height, aUnit: Math.ceil(largest / height), aBlock: journalLength(height, cols) }
 }
 
 /** As many whole shards as fit the bytes, at least one, at most the batch. */

@@ -112,4 +112,6 @@ export type TrainEvent =
       readonly task: string
       readonly attempt: number
     }
+  /** Something a person should know before the run goes on, such as memory that may not suffice. */
+  | { readonly kind: 'warning'; readonly message: string }
   | { readonly kind: 'done'; readonly summary: RunSummary }

@@ -44,7 +44,9 @@ function takeLock(dir: string, file: string): string {
       { dir, ...holder },
     )
   rmSync(file, { force: true })
-  const text = JSON.stringify({ pid: process.pid, host: hostname(), job, since: Date.now() })
+  const { pid } = process
+  const started = startOf(pid)
+  const text = JSON.stringify({ pid, host: hostname(), job, started, since: Date.now() })
   try {
     writeFileSync(file, text, { flag: 'wx' })
   } catch (error) {
@@ -85,6 +87,8 @@ export interface Holder {
   readonly host: string
   /** SADDLE_JOB of that process. */
   readonly job?: string | null
+  /** When it started; absent in older locks, and null where the system doesn't tell. */
+  readonly started?: string | null
 }
 
 /** Who is at work in a run folder; null if nobody is, as far as this machine can tell. */
@@ -102,13 +106,26 @@ function holderOf(file: string): Holder | null {
   }
 }
 
-function mayBeAlive({ pid, host, job = null }: Holder, ownJob: string | null): boolean {
+function mayBeAlive({ pid, host, job = null, started }: Holder, ownJob: string | null): boolean {
   if (host !== hostname()) return job === null || job !== ownJob
+  // The numbers of processes come again, in containers often the same ones at every start.
+  if (typeof started === 'string' && startOf(pid) !== started) return false
   if (pid === process.pid) return true
   try {
     process.kill(pid, 0)
     return true
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+/** When a process started, in ticks since the machine did, which tells it from others of its number; null if unknown. */
+function startOf(pid: number): string | null {
+  try {
+    // After the name, which is in brackets and may hold anything, the 20th field.
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null
+  } catch {
+    return null
   }
 }

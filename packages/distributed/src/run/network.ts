@@ -9,6 +9,7 @@ import {
   SaddleError,
 } from '@saddle/core'
 import { latestCheckpoint, type NamedTensor, readCheckpoint } from '../checkpoint/checkpoint.js'
+import { isCutByNeurons } from '../checkpoint/parts.js'
 import type { Config } from '../config/schema.js'
 import { openRunFolder } from './folder.js'
 
@@ -34,8 +35,13 @@ export function networkOf(config: Config, data: DataSplit): Network {
 /**
  * Names of a checkpoint's tensors: W_0 as `layers.1+.initial`, D = W − W_0 as `layers.1+.displacement`, frozen ones as
  * `frozen.output`. In a folded network `layers.1` is U, D = U − U_0, and `frozen.input` the map F of W⁽¹⁾A = U F.
+ *
+ * @param arePart whether this rank alone holds the rows of its neurons, and other ranks those of others.
  */
-export function tensorsOf(parameters: Parameters): {
+export function tensorsOf(
+  parameters: Parameters,
+  arePart = false,
+): {
   initial: NamedTensor[]
   displacement: NamedTensor[]
 } {
@@ -46,6 +52,7 @@ export function tensorsOf(parameters: Parameters): {
     name,
     shape: [rows, cols],
     data,
+    ...(arePart && isCutByNeurons(name) ? { isPart: true } : {}),
   })
   return {
     initial: [

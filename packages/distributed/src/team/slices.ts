@@ -1,3 +1,4 @@
+import { SaddleError } from '@saddle/core'
 import type { Range } from '../replica/shards.js'
 
 /**
@@ -18,10 +19,44 @@ export function neuronSlices(rows: number): Range[] {
   }))
 }
 
-/** Which of `slices` slices belong to a member: contiguous, at least one if there are no more members than slices. */
+/** Which of `slices` slices belong to one of several members, or ranks: contiguous, at least one where there are enough. */
 export function sliceShare(slices: number, member: number, members: number): Range {
   return {
     start: Math.floor((member * slices) / members),
     stop: Math.floor(((member + 1) * slices) / members),
   }
+}
+
+/** The slices of a network, and which of them each rank of a job holds. */
+export interface SliceShare {
+  /** Rows in the whole matrices. */
+  readonly slices: readonly Range[]
+  /** Of each rank, as indices into `slices`. */
+  readonly ranks: readonly Range[]
+  readonly rank: number
+}
+
+/** @throws SaddleError CONFIG if there are more ranks than slices. */
+export function shareSlices(rows: number, rank: number, size: number): SliceShare {
+  const slices = neuronSlices(rows)
+  if (size > slices.length)
+    throw new SaddleError(
+      'CONFIG',
+      `compute.split: neurons: expected at most ${slices.length} ranks for ${rows} rows of neurons, which are cut into so many ` +
+        `slices, got ${size}. Use fewer ranks, or split: examples.`,
+      { slices: slices.length, ranks: size },
+    )
+  const ranks = Array.from({ length: size }, (_, r) => sliceShare(slices.length, r, size))
+  return { slices, ranks, rank }
+}
+
+/** The rows of the trained matrices that this rank holds. */
+export function rowsHeld({ slices, ranks, rank }: SliceShare): Range {
+  const { start, stop } = ranks[rank]!
+  return { start: slices[start]!.start, stop: slices[stop - 1]!.stop }
+}
+
+/** Rows of the whole matrices, and of a slice of them. */
+export function neuronsOf({ slices }: SliceShare): { rows: number; slice: number } {
+  return { rows: slices.at(-1)!.stop, slice: slices[0]!.stop }
 }

@@ -1,18 +1,29 @@
-import { type Parameters, SaddleError } from '@saddle/core'
+import { SaddleError } from '@saddle/core'
 import type { Range } from '../replica/shards.js'
-import { neuronSlices } from './slices.js'
+import type { SliceShare } from './slices.js'
+import { nodesOf } from './tree.js'
 
 /**
  * What the workers of a team share: workers that run one attack together, each with its own slices of the neurons,
- * and add up their parts of every pass.
+ * and add up their parts of every pass. Teams of several ranks, each with neurons of its own, add up theirs too.
  */
 export interface Team {
-  /** Rows of every trained matrix, slice by slice. */
+  /** Slices of the network, on all ranks. */
+  readonly total: number
+  /** The first slice of this rank. */
+  readonly first: number
+  /** Rows of this rank's slices in the matrices that it holds. */
   readonly slices: readonly Range[]
   /** Numbers that a slice can send at once. */
   readonly capacity: number
-  /** Two rounds of one part a slice: one is written while the other is read. [2, slices, capacity] */
+  /** One part a slice of this rank. [slices, capacity] */
   readonly parts: Float32Array<SharedArrayBuffer>
+  /** Nodes of the tree of sums that each rank gives, in order. */
+  readonly nodes: readonly (readonly Range[])[]
+  /** Which of those are this rank's. */
+  readonly rank: number
+  /** What the ranks gave in this round, node after node, each as long as the round's sum. */
+  readonly gathered: Float32Array<SharedArrayBuffer>
   /** The barrier's state; see `WORD`. */
   readonly words: Int32Array<SharedArrayBuffer>
 }
@@ -25,20 +36,34 @@ export interface TeamOptions {
   readonly outputs: number
 }
 
-/** Places in `words`: members that wait, barriers passed so far, and one of `STATE`. */
-export const WORD = { arrived: 0, round: 1, state: 2 } as const
+/**
+ * Places in `words`: members that wait, barriers passed so far, one of `STATE`, the number of the last round whose sum
+ * waits for other ranks, and the length of that sum.
+ */
+export const WORD = { arrived: 0, round: 1, state: 2, waiting: 3, length: 4 } as const
 
 export const STATE = { running: 0, stopped: 1, broken: 2 } as const
 
-/** 8 · slices · examples · (inputs + outputs) bytes. */
-export function createTeam(parameters: Parameters, options: TeamOptions): Team {
+/** 4 · (slices + nodes) · examples · (inputs + outputs) bytes. */
+export function createTeam(share: SliceShare, options: TeamOptions): Team {
   const { examples, inputs, outputs } = options
-  const slices = neuronSlices(parameters.trained[0]!.weights.rows)
+  const { slices, ranks, rank } = share
   const capacity = examples * (inputs + outputs)
+  const own = ranks[rank]!
+  const { start: firstRow } = slices[own.start]!
+  const nodes = ranks.map(range => nodesOf(slices.length, range))
+  const floats = (length: number) => new Float32Array(new SharedArrayBuffer(4 * length))
   return {
-    slices,
+    total: slices.length,
+    first: own.start,
+    slices: slices
+      .slice(own.start, own.stop)
+      .map(({ start, stop }) => ({ start: start - firstRow, stop: stop - firstRow })),
     capacity,
-    parts: new Float32Array(new SharedArrayBuffer(8 * slices.length * capacity)),
+    parts: floats((own.stop - own.start) * capacity),
+    nodes,
+    rank,
+    gathered: floats(nodes.flat().length * capacity),
     words: new Int32Array(new SharedArrayBuffer(4 * Object.keys(WORD).length)),
   }
 }

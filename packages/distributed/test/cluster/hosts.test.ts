@@ -1,7 +1,11 @@
+import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import t from 'tap'
-import { haveEnded, launchers, linesOf } from '../fixtures/launchers.js'
-import { bringUp, hostsMissing, onHosts } from './hosts.js'
+import { type ConfigInput, train } from '@saddle/distributed'
+import t, { type Test } from 'tap'
+import { deep } from '../fixtures/configs.js'
+import { type Ended, haveEnded, launchers, linesOf, type Started } from '../fixtures/launchers.js'
+import { metrics } from '../fixtures/lines.js'
+import { bringUp, type Hosts, hostsMissing, onHosts } from './hosts.js'
 
 const program = fileURLToPath(new URL('../fixtures/collective.mjs', import.meta.url))
 
@@ -51,4 +55,65 @@ t.test('a cable that is cut ends the job on both sides', { skip }, async t => {
   t.notOk(code === 0 || signal !== null, `exit code ${code}`)
   const ranks = () => [0, 1].flatMap(host => hosts.processes(host, ' work'))
   t.ok(await haveEnded(ranks), 'no rank is left')
+})
+
+const trainer = fileURLToPath(new URL('../fixtures/ranks-hold.mjs', import.meta.url))
+
+/** Checkpoints after steps 3 and 6; rank 1 stands still in step 7, while rank 0 waits for it. */
+const config: ConfigInput = {
+  ...deep,
+  network: { family: 'deep', width: 64, depth: 2, init: 'subtract' },
+  attack: { kind: 'pgd', steps: 1 },
+  descent: { steps: 10, stepSize: 'theory', radius: 0.5 },
+  evaluation: { attack: { kind: 'fgsm' } },
+  checkpoints: { every: 3 },
+}
+
+/** How a run is disturbed when rank 1 stands still; resolves when the job has come to an end. */
+const DISTURBANCES: Record<string, (hosts: Hosts, job: Started) => Promise<Ended>> = {
+  'a rank that is killed': (hosts, job) => {
+    const [victim] = hosts.processes(1, 'ranks-hold')
+    process.kill(victim!, 'SIGKILL')
+    return job.ended()
+  },
+  'a cable that is cut': async (hosts, job) => {
+    hosts.cut()
+    const ended = await job.ended()
+    const left = () => [0, 1].flatMap(host => hosts.processes(host, 'ranks-hold'))
+    await haveEnded(left)
+    hosts.mend()
+    return ended
+  },
+}
+
+t.test('training on two hosts', { skip }, async t => {
+  const folder = t.testdir({ 'config.json': JSON.stringify(config) })
+  const { weights } = await train(config, { out: `${folder}/alone`, workers: 1 })
+  const same = (t: Test, dir: string, { code, stdout, stderr }: Ended) => {
+    t.equal(code, 0, stderr)
+    t.same(
+      linesOf(stdout),
+      [0, 1].map(() => ({ weights })),
+      'the weights of one process',
+    )
+    t.same(metrics(dir), metrics(`${folder}/alone`), 'no step is missing or doubled')
+  }
+  await t.test('undisturbed gives the bits of one process', async t => {
+    using hosts = bringUp()
+    const dir = `${folder}/clean`
+    same(t, dir, await hosts.startRanks(launchers.openmpi, 1, [trainer, dir]).ended())
+  })
+  for (const [name, disturb] of Object.entries(DISTURBANCES))
+    await t.test(`goes on from its checkpoint after ${name}, to the same bits`, async t => {
+      using hosts = bringUp()
+      const dir = `${folder}/${name.replaceAll(' ', '-')}`
+      writeFileSync(`${folder}/hold`, '')
+      const job = hosts.startRanks(launchers.openmpi, 1, [trainer, dir])
+      await job.printed(/holds/)
+      const { code, signal, stderr } = await disturb(hosts, job)
+      t.notOk(code === 0 || signal !== null, `exit code ${code}: ${stderr}`)
+      const again = await hosts.startRanks(launchers.openmpi, 1, [trainer, dir]).ended()
+      same(t, dir, again)
+      t.match(readFileSync(`${dir}/log.jsonl`, 'utf8'), /"fromStep":6/)
+    })
 })

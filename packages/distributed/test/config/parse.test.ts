@@ -214,7 +214,7 @@ t.test('the committed schema and reference page are those of the code', async t 
 t.test('the defaults of an attack are the same in a configuration and in its function', async t => {
   let compared = 0
   for (const { shape } of attackSchema.options) {
-    const [kind] = shape.kind.def.values
+    const kind = String(shape.kind.def.values[0])
     // These need to be told of another attack.
     const inner = { kind: 'pgd' }
     const given = { bisection: { attack: inner }, 'worst-case': { attacks: [inner] } }[
@@ -223,7 +223,7 @@ t.test('the defaults of an attack are the same in a configuration and in its fun
     const parsed = attackSchema.parse({ kind, ...given }) as AttackSpec
     const bare = { kind, ...('attack' in parsed ? { attack: parsed.attack } : {}) }
     if (kind === 'worst-case') continue
-    t.same(attackFrom(parsed).spec, attackFrom(bare as AttackSpec).spec, kind)
+    t.same(attackFrom(parsed).spec, attackFrom(bare as AttackSpec).spec, String(kind))
     compared++
   }
   t.ok(compared >= 25)

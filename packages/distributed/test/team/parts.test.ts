@@ -5,6 +5,7 @@ import {
   type NetworkSpec,
   networkFrom,
   openStream,
+  sliceParameters,
   useBackend,
 } from '@saddle/core'
 import * as tf from '@tensorflow/tfjs-core'
@@ -13,9 +14,10 @@ import t from 'tap'
 import { formsOf } from '../../dist/replica/workspace.js'
 import { Exchange } from '../../dist/team/exchange.js'
 import { SlicedNetwork } from '../../dist/team/sliced-network.js'
-import { neuronSlices, sliceShare } from '../../dist/team/slices.js'
+import { neuronSlices, rowsHeld, shareSlices, sliceShare } from '../../dist/team/slices.js'
 import { chooseSplit } from '../../dist/team/split.js'
 import { breakUp, createTeam } from '../../dist/team/team.js'
+import { nodesOf } from '../../dist/team/tree.js'
 
 const go = new Int32Array(new SharedArrayBuffer(4))
 
@@ -51,6 +53,52 @@ t.test('members share all slices, and none goes without', async t => {
     }
 })
 
+t.test('what ranks send of their slices are whole nodes of one tree', async t => {
+  const whole = (slices: number) =>
+    new Set(
+      Array.from({ length: slices }, (_, i) => i).flatMap(start =>
+        Array.from({ length: slices - start }, (_, i) => start + i + 1).flatMap(stop => {
+          const [node, ...more] = nodesOf(slices, { start, stop })
+          return more.length === 0 ? [`${node!.start}..${node!.stop}`] : []
+        }),
+      ),
+    )
+  for (let slices = 1; slices <= 16; slices++) {
+    const tree = whole(slices)
+    t.equal(tree.size, 2 * slices - 1, 'a binary tree over its leaves')
+    for (let ranks = 1; ranks <= slices; ranks++) {
+      const nodes = Array.from({ length: ranks }, (_, r) =>
+        nodesOf(slices, sliceShare(slices, r, ranks)),
+      )
+      const flat = nodes.flat()
+      if (flat.some(({ start, stop }) => !tree.has(`${start}..${stop}`))) t.fail(`${slices}`)
+      t.same([flat[0]!.start, flat.at(-1)!.stop], [0, slices])
+      t.ok(flat.every(({ start }, i) => i === 0 || start === flat[i - 1]!.stop))
+      if (slices % ranks === 0 && Number.isInteger(Math.log2(ranks)))
+        t.equal(flat.length, ranks, 'one part a rank')
+    }
+  }
+})
+
+t.test('a rank draws its own neurons alone, the same numbers as in the whole', async t => {
+  for (const [name, shape] of Object.entries(SHAPES)) {
+    const network = networkFrom({ ...shape, outputs: 3 })
+    const whole = network.initialise(3)
+    const { rows } = whole.trained[0]!.weights
+    for (const rank of [0, 1, 2]) {
+      const { start, stop } = rowsHeld(shareSlices(rows, rank, 3))
+      const own = network.initialise(3, { start, stop })
+      const expected = sliceParameters(whole, start, stop)
+      t.same(own, expected, `${name}, rank ${rank}`)
+      const { buffer } = own.trained[0]!.weights.data
+      t.ok(buffer.byteLength < whole.trained[0]!.weights.data.byteLength)
+    }
+  }
+  const deeper = networkFrom({ ...SHAPES.paper!, depth: 2, outputs: 1 })
+  t.throws(() => deeper.initialise(3, { start: 0, stop: 8 }), { code: 'SHAPE' })
+  t.throws(() => shareSlices(40, 0, 6), { code: 'CONFIG', message: /at most 5 ranks/ })
+})
+
 const BASE = { family: 'deep', activation: 'relu', depth: 1 } as const
 const SHAPES: Record<string, Omit<NetworkSpec, 'outputs'>> = {
   paper: { ...BASE, inputs: 5, width: 40, init: 'paper' },
@@ -76,7 +124,8 @@ function setUp(spec: NetworkSpec, n = 6) {
   for (const { weights } of parameters.trained)
     for (let i = 0; i < weights.data.length; i++) weights.data[i]! += 0.1 * stream.normal()
   const { inputs, outputs } = spec
-  const team = createTeam(parameters, { examples: n, inputs, outputs })
+  const share = shareSlices(parameters.trained[0]!.weights.rows, 0, 1)
+  const team = createTeam(share, { examples: n, inputs, outputs })
   const exchange = new Exchange(team, { member: 0, members: 1 }, go)
   const sliced = new SlicedNetwork(network, parameters, team, exchange)
   const points = new Float32Array(n * inputs)
@@ -195,9 +244,8 @@ t.test('auto splits what sends fewer numbers; deeper networks split examples', a
     options: Partial<Parameters<typeof chooseSplit>[2]> & { batch: number },
   ) => {
     const { width: rows, inputs: cols, depth } = spec
-    const matrix = { name: 'layers.1', initial: { rows, cols }, displacement: { rows, cols } }
-    const trained = Array.from({ length: depth }, () => ({ ...matrix, weights: { rows, cols } }))
-    const forms = formsOf({ trained, frozen: {} } as never, options.batch)
+    const trained = Array.from({ length: depth }, () => ({ name: 'layers.1', rows, cols }))
+    const forms = formsOf(trained, options.batch)
     return chooseSplit(spec, forms, { asked: 'auto', attack: pgd, shard: 128, ...options })
   }
   t.same(choose(network(10_000_000, 10), { batch: 16 }), {

@@ -1,0 +1,78 @@
+import { totalmem } from 'node:os'
+import type { DataSplit, NetworkSpec } from '@saddle/core'
+import { SaddleError } from '@saddle/core'
+import type { Config } from '../config/schema.js'
+import type { Device } from '../devices/device.js'
+import { largestWidth, type MemoryQuestion, type MemoryRoom, planMemory } from './plan.js'
+
+/** Bytes of every card that a run computes on, by the card's name; null where it does not say. */
+export type CardMemory = ReadonlyMap<string, number | null>
+
+/** What a run asks of memory. */
+export function memoryQuestion(
+  { descent, compute, attack, monitor }: Config,
+  network: NetworkSpec,
+  { train, test }: DataSplit,
+  devices: readonly Device[],
+): MemoryQuestion {
+  const batch = descent.batch === 'full' ? train.count : Math.min(descent.batch, train.count)
+  return {
+    network,
+    examples: train.count,
+    batch,
+    testExamples: test?.count ?? 0,
+    shard: compute.shard,
+    window: compute.window,
+    split: compute.split,
+    attack,
+    comparator: monitor.comparator !== null,
+    devices,
+  }
+}
+
+/** Bytes that this process may use: the machine's, or what a container was given of them. */
+export function usableMemory(): number {
+  const limit = process.constrainedMemory?.() ?? 0
+  return limit > 0 ? Math.min(totalmem(), limit) : totalmem()
+}
+
+/** Bytes that a room has; null if nobody knows. */
+export function roomBytes({ name }: MemoryRoom, cards: CardMemory): number | null {
+  return name === 'machine' ? usableMemory() : (cards.get(name) ?? null)
+}
+
+/**
+ * Compares a run with the memory there is, before any of it is taken.
+ *
+ * @returns warnings, for memories that the plan's estimate exceeds.
+ * @throws SaddleError CONFIG if arrays whose size is exactly known exceed one, with the largest width that fits.
+ */
+export function checkMemory(question: MemoryQuestion, cards: CardMemory): string[] {
+  return planMemory(question).rooms.flatMap(room => {
+    const bytes = roomBytes(room, cards)
+    if (bytes === null || room.total <= bytes) return []
+    const refused = room.exact > bytes
+    const needed = `${gibibytes(refused ? room.exact : room.total)} GiB at network.width ${question.network.width}`
+    const where =
+      room.name === 'machine' ? 'the memory of this machine' : `the memory of ${room.name}`
+    const width = largestWidth(question, room.name, bytes)
+    const advice =
+      width === 0
+        ? 'no width fits it as configured'
+        : `the largest width that fits it is about ${width}`
+    if (refused)
+      throw new SaddleError(
+        'CONFIG',
+        `The run's arrays take ${needed}, and ${where} is ${gibibytes(bytes)} GiB: ${advice}. Lower network.width, ` +
+          'data.count, compute.shard or the number of workers on it; `saddle plan` says what takes how much.',
+        { room: room.name, bytes: room.exact, available: bytes, largestWidth: width },
+      )
+    return [
+      `memory: about ${needed} may be needed, and ${where} is ${gibibytes(bytes)} GiB; ${advice}. See \`saddle plan\`.`,
+    ]
+  })
+}
+
+function gibibytes(bytes: number): string {
+  return (bytes / 2 ** 30).toPrecision(3)
+}
