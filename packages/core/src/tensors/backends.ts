@@ -131,7 +131,9 @@ export function requireBackend(name: string): Backend {
   throw new SaddleError('BACKEND', `Unknown backend "${name}"; expected one of ${known}.`, { name })
 }
 
-let cuda: (RegisteredCuda & Required<Pick<Backend, 'withPrecision' | 'openUpdate' | 'fused'>>) | null = null
+let cuda:
+  | (RegisteredCuda & Required<Pick<Backend, 'withPrecision' | 'openUpdate' | 'fused'>>)
+  | null = null
 
 registerBackend({
   name: 'cuda',

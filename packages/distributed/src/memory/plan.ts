@@ -238,7 +238,11 @@ function cardParts(question: MemoryQuestion, layout: Layout, card: string): Memo
   const factors = Math.max(0, ...updated.map(m => question.batch * (m.rows + m.cols)))
   const work = 4 * (plainNumbers(layout.work) + block + factors) * HOLES.card
   return [
-    part('weights', lanes * residentNumbers(question, layout), `the matrices that passes read${each}`),
+    part(
+      'weights',
+      lanes * residentNumbers(question, layout),
+      `the matrices that passes read${each}`,
+    ),
     part('update', lanes * (held + initial), `D and W_0 of those that the card updates${each}`),
     estimate('shards', lanes * work, `what an attack or an update has in work${each}`),
     estimate('context', CONTEXT, 'the driver’s and cuBLAS’s own: an allowance'),

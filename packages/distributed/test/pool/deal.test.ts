@@ -162,7 +162,7 @@ t.test('a dealer waits for a fast worker, but not for one that does not come bac
     start: (thread, task) => {
       begun.push(thread)
       if (thread === 1 && hangs) return new Promise<null>(resolve => hung.push(() => resolve(null)))
-      const ms = (thread === 1 ? 2 : 60) * (unitsOf(task))
+      const ms = (thread === 1 ? 2 : 60) * unitsOf(task)
       return new Promise(resolve => setTimeout(resolve, ms, null))
     },
   })
@@ -191,7 +191,9 @@ t.test('a lost task rejects, its thread leaves, and what waits goes to the other
     deviceOf: () => 'blas',
     start: (thread, task) => {
       begun.push(thread)
-      return thread === 1 ? Promise.reject(new Error('lost')) : Promise.resolve((task as { start: number }).start)
+      return thread === 1
+        ? Promise.reject(new Error('lost'))
+        : Promise.resolve((task as { start: number }).start)
     },
   })
   dealer.join(1)

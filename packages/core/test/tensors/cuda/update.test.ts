@@ -88,33 +88,36 @@ function assertSums(t: Test, got: ProposalSums, wanted: ProposalSums) {
     t.ok(Math.abs(a![name]! - value) <= 1e-13 * Math.abs(value), `${name}: ${a![name]}, ${value}`)
 }
 
-t.test('two steps have the bits of the host, whatever the blocks, and sums to rounding', async t => {
-  const other = matrixOf(normals(ROWS * COLS, 9, 0.2))
-  for (const block of [1 << 26, 2 * COLS, 1]) {
-    for (const comparator of [undefined, other]) {
-      const [host, device] = twins()
-      const update = openCudaUpdate(tf.backend() as CudaStorage, device, block)
-      t.same(seen(device), host.weights.data, 'W is made on the device')
-      const before = device.displacement.data.slice()
-      for (const [step, scale] of [
-        [0.01, 1],
-        [0.02, 0.7],
-      ] as const) {
-        const wanted = propose(host, gradient, 0, ROWS, step, comparator)
-        assertSums(t, update.propose(factors, step, comparator), wanted)
-        assertSums(t, update.propose(factors, step, comparator), wanted)
-        settle(host, 0, ROWS, scale)
-        update.settle(scale)
-        const d = new Float32Array(ROWS * COLS)
-        update.read(d)
-        t.same(d, host.displacement.data, `D after α = ${step}, c = ${scale}`)
-        t.same(seen(device), host.weights.data, 'and W')
+t.test(
+  'two steps have the bits of the host, whatever the blocks, and sums to rounding',
+  async t => {
+    const other = matrixOf(normals(ROWS * COLS, 9, 0.2))
+    for (const block of [1 << 26, 2 * COLS, 1]) {
+      for (const comparator of [undefined, other]) {
+        const [host, device] = twins()
+        const update = openCudaUpdate(tf.backend() as CudaStorage, device, block)
+        t.same(seen(device), host.weights.data, 'W is made on the device')
+        const before = device.displacement.data.slice()
+        for (const [step, scale] of [
+          [0.01, 1],
+          [0.02, 0.7],
+        ] as const) {
+          const wanted = propose(host, gradient, 0, ROWS, step, comparator)
+          assertSums(t, update.propose(factors, step, comparator), wanted)
+          assertSums(t, update.propose(factors, step, comparator), wanted)
+          settle(host, 0, ROWS, scale)
+          update.settle(scale)
+          const d = new Float32Array(ROWS * COLS)
+          update.read(d)
+          t.same(d, host.displacement.data, `D after α = ${step}, c = ${scale}`)
+          t.same(seen(device), host.weights.data, 'and W')
+        }
+        t.same(device.displacement.data, before, "the host's D is left alone")
+        update.close()
       }
-      t.same(device.displacement.data, before, "the host's D is left alone")
-      update.close()
     }
-  }
-})
+  },
+)
 
 t.test('a copy of the weights in bf16 is made anew after an update, and only then', async t => {
   const [, device] = twins()
