@@ -107,6 +107,7 @@ export {
   requireBackend,
   useBackend,
 } from './tensors/backends.js'
+export { examplesThatFit, type HeldBytes } from './tensors/cuda/fit.js'
 export {
   allocateMatrix,
   blockRows,

@@ -40,22 +40,27 @@ export async function beginRun(dir: string, config: Config, options: RunOptions)
   const workers = options.workers ?? config.compute.workers
   const chosen = await chooseDevices({ ...config.compute, workers })
   await requirePrecision(config.compute.precision, chosen.devices)
-  const split = splitFor(config, chosen)
-  const update = await updateFor(config.compute.update, chosen.devices)
+  const update = await updateFor(config.compute, chosen.devices)
+  const split = splitFor(config, chosen, update)
   const compute = { ...config.compute, backend: chosen.backend, split, update }
   const resolved = { ...config, compute }
   const prepared = await prepare(dir, resolved, options.directory ?? process.cwd(), chosen)
   return { config: resolved, chosen, prepared }
 }
 
-/** Members of a team wait for each other on memory that only threads share: processes split examples. */
+/**
+ * Members of a team wait for each other on memory that only threads share: processes split examples. So do devices that
+ * update weights, which a team would make wait at every pass.
+ */
 function splitFor(
   { network: { depth }, compute: { split } }: Config,
   { devices }: Chosen,
+  update: 'device' | 'host',
 ): Config['compute']['split'] {
   const own = devices.find(device => device.process !== null)
+  if (own === undefined) return update === 'device' ? 'examples' : split
   // With several layers `auto` means examples: written as it is, the run may go on in threads as in processes.
-  if (own === undefined || (split === 'auto' && depth > 1)) return split
+  if (split === 'auto' && depth > 1 && update === 'host') return split
   if (split !== 'neurons') return 'examples'
   throw new SaddleError(
     'CONFIG',

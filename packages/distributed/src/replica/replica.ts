@@ -45,6 +45,7 @@ import type {
 } from '../pool/messages.js'
 import { memberPasses } from '../team/member.js'
 import type { SliceFollowers } from '../team/sliced-network.js'
+import { advised } from './advice.js'
 import { DeviceWeights } from './device-weights.js'
 import type { ShardPasses } from './passes.js'
 import { shardsOf } from './shards.js'
@@ -114,16 +115,24 @@ export class Replica {
     this.#follower.forget()
     this.#lookAtWeights()
     const passes = { model: this.#model, follower: this.#follower }
-    return this.#attackShard(task, wholePasses(this.#network, this.#setup, task, passes))
+    return advised(task.stop - task.start, () =>
+      this.#attackShard(task, wholePasses(this.#network, this.#setup, task, passes)),
+    )
   }
 
   /** The same, together with the other members of a team: the gradient of this member's neurons. */
   attackTogether(task: TeamTask): AttackReply {
     this.#lookAtWeights()
-    return this.#attackShard(task, memberPasses(this.#network, this.#setup, task, this.#slices))
+    return advised(task.stop - task.start, () =>
+      this.#attackShard(task, memberPasses(this.#network, this.#setup, task, this.#slices)),
+    )
   }
 
   evaluate(task: EvaluateTask): EvaluateReply {
+    return advised(task.stop - task.start, () => this.#evaluateShard(task))
+  }
+
+  #evaluateShard(task: EvaluateTask): EvaluateReply {
     const data = task.part === 'train' ? this.#setup.train : this.#setup.test!
     const examples = Int32Array.from({ length: task.stop - task.start }, (_, i) => task.start + i)
     return scoped(() => {

@@ -55,7 +55,7 @@ export interface WorkspaceOptions {
    * that a team of workers sums from or to.
    */
   readonly inFlight: number
-  /** True if devices update themselves the matrices whose factors they can read at once. */
+  /** True if devices update themselves the matrices whose factors a window has room for at once. */
   readonly onDevice?: boolean
 }
 
@@ -106,7 +106,7 @@ export function planWorkspace(
   options: WorkspaceOptions,
 ): WorkspacePlan {
   const { examples, batch, shard, windowBytes, inFlight } = options
-  const forms = trained.map(matrix => formOf(matrix, batch))
+  const forms = travellingForms(trained, options)
   const bytesPerExample = forms
     .filter(f => f.form === 'factors')
     .reduce((sum, f) => sum + 4 * (f.rows + f.cols), 0)
@@ -135,6 +135,20 @@ export function planWorkspace(
       }
     }),
   }
+}
+
+/**
+ * Where devices update, factors of one window cross once, dense gradients with every shard, and the weights after them:
+ * all matrices take factors that a window has room for.
+ */
+function travellingForms(
+  trained: readonly TravellingMatrix[],
+  { batch, windowBytes, onDevice }: WorkspaceOptions,
+): GradientForm[] {
+  const forms = trained.map(matrix => formOf(matrix, batch))
+  const factors = forms.reduce((sum, f) => sum + f.factorBytes, 0)
+  if (onDevice !== true || factors > windowBytes) return forms
+  return forms.map(f => ({ ...f, form: 'factors' }))
 }
 
 /** Slots of the log at most: what a device has missed is made up for step by step. */

@@ -4,7 +4,7 @@ import { type ConfigInput, type RunSummary, resume, train } from '@saddle/distri
 import t from 'tap'
 import { closeCuda } from '../../../core/dist/tensors/cuda/backend.js'
 import { buildFake, noCompiler } from '../../../core/test/tensors/cuda/fake/build.js'
-import { counterOf, countsOf } from '../../../core/test/tensors/cuda/fake/counts.js'
+import { type Counts, counterOf, countsOf } from '../../../core/test/tensors/cuda/fake/counts.js'
 import { classes, deep } from '../fixtures/configs.js'
 
 /** Whole runs on `cuda`, over the fake driver. */
@@ -102,7 +102,69 @@ t.test('a precision that a device lacks is refused before anything is written', 
   t.notOk(existsSync(`${folder}/run`))
 })
 
-/** One hidden layer that travels as factors: 12 examples a step, so that the log has more slots than steps pass. */
+t.test('a gradient step of an attack is a few launches, and waits for nothing', async t => {
+  const folder = t.testdir()
+  const asked = (name: string, config: ConfigInput, steps: number) => {
+    const descent = { ...config.descent, steps: 1, batch: 11 }
+    const compute = { ...config.compute, backend: 'cuda', shard: 16 }
+    const evaluation = { attack: { kind: 'identity' } } as const
+    const out = `${folder}/${name}-${steps}`
+    return countsOf(counts, () =>
+      train(
+        { ...config, attack: { kind: 'pgd', steps }, descent, compute, evaluation },
+        { out, workers: 1 },
+      ),
+    )
+  }
+  for (const [name, config, most] of [
+    ['deep', deep, 38],
+    ['classes', classes, 52],
+  ] as const) {
+    const [few, many] = [await asked(name, config, 2), await asked(name, config, 4)]
+    const each = (what: keyof Counts) => (many[what] - few[what]) / 2
+    t.comment(`${name}: ${each('launches')} launches and ${each('float32')} products a step`)
+    t.ok(each('launches') <= most, `${name}: ${each('launches')} launches`)
+    t.same([each('uploads'), each('downloads'), each('waits')], [0, 0, 0])
+  }
+})
+
+t.test('a full device names the shard that would fit', async t => {
+  const folder = t.testdir()
+  const run = (shard: number) =>
+    train(
+      {
+        ...deep,
+        network: { family: 'two-layer', width: 2048 },
+        attack: { kind: 'pgd', steps: 1 },
+        evaluation: { attack: { kind: 'identity' } },
+        descent: { steps: 1 },
+        compute: { backend: 'cuda', update: 'host', shard },
+      },
+      { out: `${folder}/${shard}`, workers: 1 },
+    )
+  process.env.FAKE_CUDA_MEMORY = String(480 << 10)
+  t.teardown(() => delete process.env.FAKE_CUDA_MEMORY)
+  const shards = [37]
+  for (let tries = 0; tries < 4; tries++) {
+    const last = shards.at(-1)!
+    const error = await run(last).then(
+      () => null,
+      error => error,
+    )
+    if (error === null) break
+    t.match(error, { code: 'BACKEND', message: /CUDA_ERROR_OUT_OF_MEMORY .* matrices that stay/ })
+    const { shard, asked, inUse, staying } = error.fields
+    t.match(error.message, `These were ${last} examples: take compute.shard: ${shard} or less`)
+    t.ok(shard >= 4 && shard < last && asked > 0 && staying < inUse, `${shard}`)
+    shards.push(shard)
+  }
+  t.comment(`shards: ${shards}`)
+  t.ok(shards.length >= 2 && shards.length <= 4, 'the bound is close to what fits')
+  process.env.FAKE_CUDA_MEMORY = String(50 << 10)
+  await t.rejects(run(1), { message: /Not one example fits beside the matrices/ })
+})
+
+/** Its m × m layers travel as factors of 4 examples a step, so that the log has more slots than steps pass. */
 const wide: ConfigInput = {
   ...deep,
   network: { family: 'deep', width: 128, depth: 2, init: 'mirrored' },
@@ -150,6 +212,10 @@ t.test('a device that lost its weights makes them again from the log', async t =
   t.equal(await run('alone', 1, ['exit-5', 'propose-on-device', 'fetch']), clean)
   t.equal(await run('two', 2, ['exit-3', 'propose-on-device', 'fetch', 'settle-applying']), clean)
   t.equal(await run('three', 3), clean)
+  const devices = ['process:cuda:0', 'cuda:1']
+  const compute = { ...wide.compute, devices }
+  const mixed = await train({ ...wide, compute }, { out: `${folder}/process` })
+  t.equal(mixed.weights, clean, 'a device in a process of its own')
   closeCuda()
 })
 

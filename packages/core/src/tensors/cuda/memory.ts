@@ -33,6 +33,7 @@ export class DeviceMemory {
   readonly #device: Device
   readonly #free = new Map<number, number[]>()
   #bytesInUse = 0
+  #bytesStaying = 0
   #bytesWaiting = 0
 
   constructor(device: Device) {
@@ -44,18 +45,28 @@ export class DeviceMemory {
     return { bytesInUse: this.#bytesInUse, bytesWaiting: this.#bytesWaiting }
   }
 
-  /** @throws SaddleError BACKEND if the device has no room, not even after all that waits was given back. */
-  take(bytes: number): DeviceBuffer {
+  /**
+   * @param toStay for a matrix that stays: an error says so.
+   * @throws SaddleError BACKEND if the device has no room, not even after all that waits was given back.
+   */
+  take(bytes: number, toStay = false): DeviceBuffer {
     const size = sizeClass(bytes)
     const waiting = this.#free.get(size)?.pop()
     if (waiting !== undefined) this.#bytesWaiting -= size
-    const address = waiting ?? this.#allocate(size)
+    const address = waiting ?? this.#allocate(size, toStay)
     this.#bytesInUse += size
     return { address, bytes: size, users: 1, stays: null }
   }
 
+  /** Says that a buffer keeps a matrix of so many numbers, however many examples there are. */
+  stay(buffer: DeviceBuffer, length: number): void {
+    if (buffer.stays === null) this.#bytesStaying += buffer.bytes
+    buffer.stays = { length, narrow: null }
+  }
+
   give(buffer: DeviceBuffer): void {
     const { address, bytes } = buffer
+    if (buffer.stays !== null) this.#bytesStaying -= bytes
     const waiting = this.#free.get(bytes) ?? []
     this.#free.set(bytes, waiting)
     waiting.push(address)
@@ -72,12 +83,14 @@ export class DeviceMemory {
     this.#device.synchronize()
   }
 
-  #allocate(bytes: number): number {
+  #allocate(bytes: number, toStay: boolean): number {
     const first = this.#device.allocate(bytes)
     if (first.status === 0) return first.address
     if (first.status === OUT_OF_MEMORY) this.trim()
     const second = first.status === OUT_OF_MEMORY ? this.#device.allocate(bytes) : first
     if (second.status === 0) return second.address
-    throw outOfMemory(this.#device.failed(second.call, second.status), bytes)
+    const held = { inUse: this.#bytesInUse, staying: this.#bytesStaying }
+    const failed = this.#device.failed(second.call, second.status)
+    throw outOfMemory(failed, { asked: bytes, toStay, ...held })
   }
 }

@@ -17,6 +17,7 @@ struct Dims { i64 rank; i64 length[8]; i64 a[8]; i64 b[8]; };
 #define EACH(i, n) \\
   _Pragma("unroll 1") \\
   for (i64 i = (i64)blockIdx.x * blockDim.x + threadIdx.x; i < (n); i += (i64)gridDim.x * blockDim.x)
+#define ROLLED _Pragma("unroll 1")
 #define NOT_A_NUMBER __int_as_float(0x7fffffff)
 #define INFINITE __int_as_float(0x7f800000)
 

@@ -1,4 +1,5 @@
 import { SaddleError } from '../../errors.js'
+import type { HeldBytes } from './fit.js'
 
 /** Free and total bytes of a device. */
 export interface DeviceMemoryState {
@@ -45,13 +46,18 @@ export function callFailed(failed: FailedCall, more = ''): SaddleError {
   )
 }
 
-/** BACKEND, for an allocation of `bytes` that the device has no room for. */
-export function outOfMemory(failed: FailedCall, bytes: number): SaddleError {
-  return callFailed(
+/**
+ * BACKEND, for an allocation that the device has no room for. Its fields have what was asked for and held, for whoever
+ * knows how many examples that was for.
+ */
+export function outOfMemory(failed: FailedCall, held: HeldBytes): SaddleError {
+  const { asked, inUse, staying } = held
+  const { message, fields } = callFailed(
     failed,
-    ` ${megabytes(bytes)} were asked for. A smaller compute.shard makes every tensor of a pass smaller; ` +
-      'the weights themselves take 4 bytes a number on every device.',
+    ` ${megabytes(asked)} were asked for, beside ${megabytes(inUse)} in use, ${megabytes(staying)} of which are matrices ` +
+      'that stay. A smaller compute.shard makes all but those smaller.',
   )
+  return new SaddleError('BACKEND', message, { ...fields, ...held })
 }
 
 function memoryWords(memory: DeviceMemoryState | null): string {

@@ -21,11 +21,18 @@ symlinkSync(driver, join(folder, 'libcublas.so.12'))
 process.env.SADDLE_CUDA_LIBRARIES = [folder, process.argv[2] ?? ''].join(delimiter)
 process.env.XDG_CACHE_HOME = folder
 
-const { currentBackend, useBackend, withPrecision } = await import('@saddle/core')
+const { currentBackend, useBackend } = await import('@saddle/core')
 const tf = await import('@tensorflow/tfjs-core')
 await useBackend('cuda')
 console.log(currentBackend().found())
 const x = tf.tensor2d([1, 2, 3, 4], [2, 2])
+const kernels = '../../../dist/tensors/cuda/kernels'
+const { NARROW } = await import('../../../dist/tensors/cuda/narrow.js')
+const [{ PASSES }, { ROWS }, { UPDATE }] = await Promise.all(
+  ['passes', 'rows', 'update'].map(name => import(`${kernels}/${name}.js`)),
+)
+const launch = (program, kernel) => () => tf.backend().runtime.launch(program, kernel, 1, [])
+
 /** A call of every program. */
 const CALLS = {
   fill: () => tf.fill([2], 3),
@@ -35,7 +42,10 @@ const CALLS = {
   reduce: () => tf.sum(x, 0),
   values: () => tf.cast(x, 'int32'),
   softmax: () => tf.softmax(x),
-  narrow: () => withPrecision('bf16', () => tf.matMul(x, x)),
+  narrow: launch(NARROW, 'narrow'),
+  passes: launch(PASSES, 'mask'),
+  rows: launch(ROWS, 'above_apply'),
+  update: launch(UPDATE, 'settle'),
 }
 for (const [name, call] of Object.entries(CALLS)) {
   const start = performance.now()

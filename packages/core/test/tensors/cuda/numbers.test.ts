@@ -3,6 +3,8 @@ import {
   type Matrix,
   matricesChanged,
   perturbationSetFrom,
+  pickRows,
+  rowsAbove,
   scoped,
   timesMatrix,
   useBackend,
@@ -20,7 +22,7 @@ import {
 } from '../../../dist/tensors/matrix.js'
 import { describe, passesOf, SPECS, setUp, TOLERANCE, worst } from '../../networks/cases.js'
 import { normals } from '../../networks/reference.js'
-import { setCases } from '../../perturbation/cases.js'
+import { apply, type Batch, randomBatch, sameBits, setCases } from '../../perturbation/cases.js'
 import { buildFake, noCompiler } from './fake/build.js'
 import { counterOf, countsOf } from './fake/counts.js'
 
@@ -221,6 +223,83 @@ t.test('every perturbation set projects, steps and measures as on the cpu', asyn
     }
   }
 })
+
+t.test('fused steps of an attack are those of the loops over rows', async t => {
+  const fused = setCases.filter(({ kind }) => ['l2', 'linf', 'box-linf', 'cap'].includes(kind))
+  for (const [at, [d, radius]] of [
+    [3, 0.6],
+    [80, 0.04],
+  ].entries())
+    for (const c of fused) {
+      const batch = randomBatch(c, d!, radius!, 12, at)
+      const inside = await resultOn('cpu', batch, batch.points, (x0, x) => batch.set.project(x0, x))
+      const gradient = () => tf.tensor2d(batch.gradients, [batch.n, d!])
+      const steps: Record<string, [Float32Array, (x0: tf.Tensor2D, x: tf.Tensor2D) => tf.Tensor]> =
+        {
+          project: [batch.points, (x0, x) => batch.set.project(x0, x)],
+          advance: [inside, (x0, x) => batch.set.advance(x0, x, gradient(), radius! / 4)],
+          'advance far': [inside, (x0, x) => batch.set.advance(x0, x, gradient(), 3 * radius!)],
+          stand: [inside, (x0, x) => batch.set.advance(x0, x, tf.zerosLike(x), radius!)],
+        }
+      for (const [what, [points, step]] of Object.entries(steps)) {
+        const got = await resultOn('cuda', batch, points, step)
+        const error = worst(got, await resultOn('cpu', batch, points, step))
+        // Both are float64 rounded once; a cap's loops round z to float32 on the way.
+        t.ok(error < (c.kind === 'cap' ? 5e-7 : 1.3e-7), `${c.kind} ${what} d = ${d}: ${error}`)
+        t.ok(sameBits(got.slice(0, d), batch.centres.slice(0, d)), 'the centre is the centre')
+      }
+      const nan = batch.gradients.slice().fill(Number.NaN, d!, 2 * d!)
+      const lost = await resultOn('cuda', batch, inside, (x0, x) =>
+        batch.set.advance(x0, x, tf.tensor2d(nan, [batch.n, d!]), radius!),
+      )
+      t.ok(lost.slice(d, 2 * d!).every(Number.isNaN), `${c.kind}: what is not a number stays so`)
+      t.notOk(lost.slice(2 * d!).some(Number.isNaN), 'in its row only')
+    }
+})
+
+t.test('opposite to the centre of a cap every tangent will do, and both take the same', async t => {
+  const cap = setCases.find(({ kind }) => kind === 'cap')!
+  const batch = randomBatch(cap, 7, 1.2, 5, 3)
+  const opposite = batch.centres.map(v => -v)
+  const project = (x0: tf.Tensor2D, x: tf.Tensor2D) => batch.set.project(x0, x)
+  const got = await resultOn('cuda', batch, opposite, project)
+  t.ok(worst(got, await resultOn('cpu', batch, opposite, project)) < 1e-6)
+  const inside = await resultOn('cpu', batch, got, (x0, x) =>
+    tf.cast(batch.set.contains(x0, x), 'float32'),
+  )
+  t.ok(inside.every(v => v === 1))
+})
+
+t.test('rows are picked and kept as by operations on tensors', async t => {
+  const x = normals(4 * 70, 51)
+  x.fill(1e-8, 70, 140)
+  x[2 * 70 + 3] = Number.NaN
+  for (const compute of [
+    () => rowsAbove(tf.tensor2d(x, [4, 70]), tf.tensor2d([0.1, 1e-6, 0.1, 9], [4, 1])),
+    () =>
+      pickRows(
+        tf.tensor2d([1, 0, 0, 1], [4, 1], 'bool'),
+        tf.tensor2d(x, [4, 70]),
+        tf.zeros([4, 70]) as tf.Tensor2D,
+      ),
+  ] satisfies (() => tf.Tensor)[]) {
+    const [got, wanted] = [await on('cuda', compute), await on('wasm', compute)]
+    t.same(
+      [...got].map(v => v + 0),
+      [...wanted].map(v => v + 0),
+    )
+  }
+})
+
+async function resultOn(
+  backend: string,
+  batch: Batch,
+  rows: Float32Array,
+  step: (centres: tf.Tensor2D, rows: tf.Tensor2D) => tf.Tensor,
+): Promise<Float32Array> {
+  await useBackend(backend)
+  return apply(batch, rows, step).slice()
+}
 
 t.test('networks, losses and sets never left the device for want of a kernel', async t => {
   t.same(onHost, [])

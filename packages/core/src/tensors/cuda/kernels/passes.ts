@@ -73,7 +73,7 @@ extern "C" __global__ void signals_${name}(i64 n, float *z, const float *a, cons
   EACH(i, n) {
     const float *ar = a + i / cols * outputs, *ci = c + i % cols * outputs;
     float sum = 0.0f;
-    for (i64 o = 0; o < outputs; o++) sum += ar[o] * ci[o];
+    ROLLED for (i64 o = 0; o < outputs; o++) sum += ar[o] * ci[o];
     z[i] = factor * sum * slope_of_${name}(z[i], p);
   }
 }`

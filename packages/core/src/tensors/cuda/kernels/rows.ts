@@ -23,13 +23,13 @@ export const ROWS = programOf('rows', [
 /* Adds up one of a row's sums. */
 static __device__ inline double total(const double *lanes, i64 row, int sums, int which) {
   double sum = 0;
-  for (int lane = 0; lane < LANES; lane++) sum += lanes[(row * LANES + lane) * sums + which];
+  ROLLED for (int lane = 0; lane < LANES; lane++) sum += lanes[(row * LANES + lane) * sums + which];
   return sum;
 }
 
 static __device__ inline double largest(const double *lanes, i64 row, int sums, int which) {
   double most = 0;
-  for (int lane = 0; lane < LANES; lane++) {
+  ROLLED for (int lane = 0; lane < LANES; lane++) {
     double size = lanes[(row * LANES + lane) * sums + which];
     if (size != size || size > most) most = size;
   }
@@ -46,7 +46,7 @@ extern "C" __global__ void l2_sums(i64 n, const float *c, const float *x, const 
   EACH(i, n) {
     i64 row = i / LANES * d;
     double oo = 0, og = 0, gg = 0, differ = 0;
-    for (i64 j = row + i % LANES; j < row + d; j += LANES) {
+    ROLLED for (i64 j = row + i % LANES; j < row + d; j += LANES) {
       double o = (double)x[j] - c[j], gj = g ? g[j] : 0;
       oo += o * o;
       og += o * gj;
@@ -77,7 +77,7 @@ extern "C" __global__ void cap_gradient(i64 n, const float *x, const float *g, d
   EACH(i, n) {
     i64 row = i / LANES * d;
     double most = 0, xx = 0, gx = 0;
-    for (i64 j = row + i % LANES; j < row + d; j += LANES) {
+    ROLLED for (i64 j = row + i % LANES; j < row + d; j += LANES) {
       double xj = x[j], gj = g[j], size = fabs(gj);
       if (size != size || size > most) most = size;
       xx += xj * xj;
@@ -107,7 +107,7 @@ extern "C" __global__ void cap_sums(i64 n, const float *c, const float *x, const
   EACH(i, n) {
     i64 first = i / LANES * d;
     double tt = 0, xt = 0, ct = 0, cx = 0, cc = 0, xx = 0, differ = 0;
-    for (i64 j = first + i % LANES; j < first + d; j += LANES) {
+    ROLLED for (i64 j = first + i % LANES; j < first + d; j += LANES) {
       double cj = c[j], xj = x[j], t = g ? tangent(x[j], g[j], parts, i / LANES) : 0;
       tt += t * t;
       xt += xj * t;
@@ -138,7 +138,7 @@ extern "C" __global__ void cap_row(i64 n, const float *c, const double *lanes, d
       tell(row, COMBINE, 1 / length, 0, 0);
       if (p < 0) {
         i64 k = 0;
-        for (i64 j = 1; j < d; j++)
+        ROLLED for (i64 j = 1; j < d; j++)
           if (fabsf(c[i * d + j]) < fabsf(c[i * d + k])) k = j;
         double along = c[i * d + k] / length, turn = sin(theta) / sqrt(1 - along * along);
         tell(row, COMBINE_AND_TURN, (cos(theta) - turn * along) / length, (double)k, 0);
@@ -184,7 +184,7 @@ extern "C" __global__ void above_sizes(i64 n, const float *x, double *lanes, i64
   EACH(i, n) {
     i64 row = i / LANES * d;
     double most = 0;
-    for (i64 j = row + i % LANES; j < row + d; j += LANES) {
+    ROLLED for (i64 j = row + i % LANES; j < row + d; j += LANES) {
       double size = fabsf(x[j]);
       if (size != size || size > most) most = size;
     }

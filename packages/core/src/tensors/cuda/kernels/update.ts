@@ -13,7 +13,7 @@ export const UPDATE = programOf('update', [
 extern "C" __global__ void propose(i64 n, const float *d, const float *g, const float *w, float *v, double *sums, i64 length, double step) {
   EACH(lane, n) {
     double vv = 0, gg = 0, inner = 0, before2 = 0, after2 = 0, ww = 0;
-    for (i64 i = lane; i < length; i += n) {
+    ROLLED for (i64 i = lane; i < length; i += n) {
       double di = d[i], gi = g[i];
       float vi = (float)(di - step * gi);
       v[i] = vi;
@@ -36,7 +36,7 @@ extern "C" __global__ void propose(i64 n, const float *d, const float *g, const 
 extern "C" __global__ void add_lanes(i64 n, const double *from, double *to, i64 many, i64 lanes) {
   EACH(i, n) {
     double sum = 0;
-    for (i64 lane = i / ${SUMS}; lane < many; lane += lanes) sum += from[${SUMS} * lane + i % ${SUMS}];
+    ROLLED for (i64 lane = i / ${SUMS}; lane < many; lane += lanes) sum += from[${SUMS} * lane + i % ${SUMS}];
     to[i] = sum;
   }
 }

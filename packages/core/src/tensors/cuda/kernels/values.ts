@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { address, integer } from '../arguments.js'
+import { address, double, integer } from '../arguments.js'
 import { FILL } from '../fill.js'
 import { programOf } from '../program.js'
 import { bytesPerElement, type CudaStorage, type DeviceType, isDeviceType } from '../storage.js'
@@ -33,6 +33,10 @@ extern "C" __global__ void one_hot(i64 n, const int *places, u32 *out, i64 depth
   EACH(i, n) out[i] = (u32)(places[i / depth] == i % depth ? on : off);
 }
 
+extern "C" __global__ void range(i64 n, float *out, double start, double step) {
+  EACH(i, n) out[i] = (float)(start + i * step);
+}
+
 /* x: [outer, length, inner], places: [count]; out: [outer, count, inner]. */
 extern "C" __global__ void gather(i64 n, const u32 *x, const int *places, u32 *out, i64 length, i64 count, i64 inner) {
   EACH(i, n) {
@@ -50,6 +54,7 @@ export const valueKernels: readonly CudaKernel[] = [
   { name: tf.OnesLike, compute: ({ inputs, storage }) => like(storage, inputs.x!, 1) },
   { name: tf.OneHot, compute: oneHot },
   { name: tf.GatherV2, compute: gather },
+  { name: tf.Range, compute: range },
 ]
 
 function cast({ inputs, attrs, storage }: KernelCall): tf.TensorInfo | null {
@@ -131,6 +136,20 @@ function oneHot({ inputs, attrs, storage }: KernelCall): tf.TensorInfo | null {
     integer(depth!),
     integer(bitsOf(onValue!, dtype)),
     integer(bitsOf(offValue!, dtype)),
+  ])
+  return out
+}
+
+/** start, start + step, … up to but not `stop`. */
+function range({ attrs, storage }: KernelCall): tf.TensorInfo | null {
+  const { start, stop, step, dtype } = attrs as Record<string, number> & { dtype: string }
+  const count = Math.ceil((stop! - start!) / step!)
+  if (dtype !== 'float32' || !(count > 0)) return null
+  const out = storage.output([count], dtype)
+  storage.runtime.launch(VALUES, 'range', count, [
+    address(storage.deviceAddress(out)),
+    double(start!),
+    double(step!),
   ])
   return out
 }
