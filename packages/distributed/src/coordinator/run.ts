@@ -110,7 +110,7 @@ function splitFor(
   const own = devices.find(device => device.process !== null)
   if (own === undefined) return update === 'device' ? 'examples' : split
   // With several layers `auto` means examples: written as it is, the run may go on in threads as in processes.
-  if (split === 'auto' && depth > 1) return split
+  if (split === 'auto' && depth > 1 && update === 'host') return split
   if (split !== 'neurons') return 'examples'
   throw new SaddleError(
     'CONFIG',

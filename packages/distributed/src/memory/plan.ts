@@ -123,10 +123,11 @@ function layoutOf(question: MemoryQuestion) {
   const inShard = Math.min(shard, batch)
   const options = { examples, batch, shard, windowBytes: window }
   const { matrices: forms } = planWorkspace(footprint.trained, { ...options, inFlight: 0 })
-  const asked = devices.some(({ process }) => process !== null) ? 'examples' : split
+  const alone = question.update === 'device' || devices.some(({ process }) => process !== null)
+  const asked = alone ? 'examples' : split
   const { by } = chooseSplit(network, forms, { asked, attack, batch, shard })
   const inFlight = by === 'neurons' ? Number(batch > shard) : shardsInFlight(devices)
-  const onDevice = question.update === 'device' && by === 'examples'
+  const onDevice = question.update === 'device'
   const workspace = planWorkspace(footprint.trained, { ...options, inFlight, onDevice })
   const trainedBranches = new Set(footprint.trained.map(({ name }) => name.replace(/\d+/, ''))).size
   const layers = footprint.trained.slice(0, footprint.trained.length / trainedBranches)

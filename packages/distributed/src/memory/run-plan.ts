@@ -43,8 +43,7 @@ export async function planRun(config: Config, options: PlanOptions = {}): Promis
   const directory = options.directory ?? process.cwd()
   const data = await loadData(config.data, { seed: config.seed, directory })
   const update = await updateFor(compute, devices)
-  const split = update === 'device' ? 'examples' : compute.split
-  const resolved = { ...config, compute: { ...compute, update, split } }
+  const resolved = { ...config, compute: { ...compute, update } }
   const question = memoryQuestion(resolved, networkOf(config, data).spec, data, devices)
   return planned(question, cards)
 }
@@ -64,8 +63,7 @@ export async function planNetwork(question: NetworkQuestion): Promise<RunPlan> {
   const attack = { kind: 'pgd', steps, restarts: 1, objective: 'loss' } as Config['attack']
   const sizes = { examples, batch: examples, testExamples: 0, shard: 128, window: 2 ** 28 }
   const update = await updateFor({ update: 'auto', split: 'auto' }, devices)
-  const split = update === 'device' ? 'examples' : 'auto'
-  const asked = { split, update, attack, comparator: false } as const
+  const asked = { split: 'auto', update, attack, comparator: false } as const
   return planned({ network: networkFrom(network).spec, ...sizes, ...asked, devices }, cards)
 }
 

@@ -1,6 +1,13 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { registerBackend } from '@saddle/core'
-import { type ConfigInput, configHash, parseConfig, resume, train } from '@saddle/distributed'
+import {
+  type ConfigInput,
+  configHash,
+  devices,
+  parseConfig,
+  resume,
+  train,
+} from '@saddle/distributed'
 import t from 'tap'
 import { type Device, parseDevice } from '../../dist/devices/device.js'
 import { chooseDevices } from '../../dist/devices/resolve.js'
@@ -21,7 +28,14 @@ registerBackend({
     if (tf.findBackendFactory('cards') === null)
       tf.registerBackend('cards', () => new tf.KernelBackend())
   },
-  devices: () => [0, 1, 2].map(ordinal => ({ ordinal, name: `Card ${ordinal}`, memoryBytes: 1 })),
+  devices: () =>
+    [0, 1, 2].map(ordinal => ({
+      ordinal,
+      name: `Card ${ordinal}`,
+      memoryBytes: 2 ** 20,
+      computeCapability: '9.0',
+      driver: '550.1',
+    })),
 })
 
 const NAMES: [id: string, device: Omit<Device, 'id'>][] = [
@@ -63,6 +77,37 @@ t.test('a number that is not there is refused, with those that are', async t => 
       message: /cards:7 is not there: cards sees cards:0 \(Card 0\), cards:1 \(Card 1\), cards:2/,
     },
   )
+})
+
+t.test('cards say what memory they have; a run is planned and checked by it', async t => {
+  const { cards } = await chooseDevices({
+    backend: 'auto',
+    workers: 'auto',
+    devices: ['cards:2', 'cards:2', 'wasm'],
+  })
+  t.same([...cards], [['cards:2', 2 ** 20]])
+  const reported = (await devices()).find(({ backend }) => backend === 'cards')!
+  t.match(reported.devices[1], {
+    id: 'cards:1',
+    name: 'Card 1',
+    memoryBytes: 2 ** 20,
+    computeCapability: '9.0',
+    driver: '550.1',
+    autoWorkers: 0,
+  })
+  const wasm = (await devices()).find(({ preferred }) => preferred)!
+  t.ok(wasm.devices[0]!.autoWorkers >= 1, 'one a core')
+  const out = `${t.testdir()}/run`
+  const wide: ConfigInput = {
+    ...deep,
+    network: { ...deep.network, width: 1024 },
+    compute: { ...deep.compute, backend: 'auto', devices: ['cards:2'] },
+  }
+  await t.rejects(train(wide, { out }), {
+    code: 'CONFIG',
+    message: /the memory of cards:2 is .*saddle plan/,
+  })
+  t.notOk(existsSync(out))
 })
 
 t.test('devices are dealt to workers in turn; without a list, those of the backend', async t => {
