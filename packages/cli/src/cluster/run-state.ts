@@ -29,7 +29,7 @@ export interface RunState {
 }
 
 /** The last that a rank wrote into its log. */
-export interface RankSign {
+interface RankSign {
   readonly rank: number
   readonly message: string
   /** Seconds since then. */

@@ -22,6 +22,8 @@ export interface RunOptions {
   readonly workers?: number
   /** The processes that train together, from `openRanks`; default: those of the job that this process was started in. */
   readonly ranks?: Ranks
+  /** What computes, one a worker; overrides `compute.devices`. A resumed run takes devices of its own kinds only. */
+  readonly devices?: 'auto' | readonly string[]
   /** Ask the run to stop: it saves a checkpoint and returns with status `stopped`. */
   readonly signal?: AbortSignal
   readonly onEvent?: (event: TrainEvent) => void
@@ -101,12 +103,14 @@ function short(hash: string): string {
  * update weights, which a team would make wait at every pass.
  */
 function splitFor(
-  { compute: { split } }: Config,
+  { network: { depth }, compute: { split } }: Config,
   { devices }: Chosen,
   update: 'device' | 'host',
 ): Config['compute']['split'] {
   const own = devices.find(device => device.process !== null)
   if (own === undefined) return update === 'device' ? 'examples' : split
+  // With several layers `auto` means examples: written as it is, the run may go on in threads as in processes.
+  if (split === 'auto' && depth > 1 && update === 'host') return split
   if (split !== 'neurons') return 'examples'
   throw new SaddleError(
     'CONFIG',

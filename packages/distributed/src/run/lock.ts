@@ -8,6 +8,9 @@ import { diskError } from './files.js'
 
 const LOCK = 'lock'
 
+/** File systems of a network show what another machine wrote after some seconds. */
+const PATIENCE_MS = 15_000
+
 /**
  * Does `work` with the run folder claimed for this job, so that two of them never write the same metrics and
  * checkpoints. A lock whose process is gone (killed) is taken over; so is one of another machine that the same job
@@ -21,11 +24,14 @@ export async function withRunFolder<T>(
   dir: string,
   work: () => Promise<T>,
   ranks: Ranks,
+  patience = PATIENCE_MS,
 ): Promise<T> {
   const file = join(dir, LOCK)
   const text = await ranks.fromFirst(() => takeLock(dir, file))
   try {
-    await ranks.together(() => (ranks.isFirst ? undefined : requireSameFolder(dir, file, text)))
+    await ranks.together(async () => {
+      if (!ranks.isFirst) await requireSameFolder(dir, file, text, patience)
+    })
     return await work()
   } finally {
     if (ranks.isFirst) rmSync(file, { force: true })
@@ -55,12 +61,14 @@ function takeLock(dir: string, file: string): string {
   return text
 }
 
-/** File systems of a network show what another machine wrote after some seconds. */
-const PATIENCE_MS = 15_000
-
 /** @throws SaddleError CONFIG unless this machine finds the lock that rank 0 wrote. */
-async function requireSameFolder(dir: string, file: string, text: string): Promise<void> {
-  const deadline = Date.now() + PATIENCE_MS
+async function requireSameFolder(
+  dir: string,
+  file: string,
+  text: string,
+  patience: number,
+): Promise<void> {
+  const deadline = Date.now() + patience
   while (!holds(file, text)) {
     if (Date.now() > deadline)
       throw new SaddleError(
