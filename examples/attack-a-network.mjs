@@ -61,7 +61,7 @@ function row(attack) {
       misclassified: `${(100 * mean(result.success)).toFixed(1)} %`,
       'mean distance': mean(result.distance).toFixed(4),
       'mean FOSC': mean(result.fosc).toFixed(4),
-      'gradient steps': result.gradientSteps,
+      'gradient steps': Math.max(...result.gradientSteps),
     }
   })
 }

@@ -1,9 +1,14 @@
 import {
   type Attack,
   type Attackable,
+  apgd,
+  apgdTargeted,
+  bim,
   bindNetwork,
   fgsm,
+  frankWolfe,
   identity,
+  mim,
   pgd,
   uniform,
 } from '@saddle/attacks'
@@ -55,6 +60,46 @@ t.test(
     }
   },
 )
+
+t.test('the linear oracle in every norm: no attack succeeds below, all of them above', async t => {
+  // Logits (.95, .70, .25), label 0; class 1 is .25 away along w = (−1, 3, .5), class 2 .70 along (−2, 2.5, 1.5):
+  // linf .25/4.5, l2 .25/√10.25, l1 .25/3.
+  const model = linearModel(
+    [
+      [1, -2, 0.5],
+      [0, 1, 1],
+      [-1, 0.5, 2],
+    ],
+    [0.5, 0, -0.25],
+  )
+  await useBackend('cpu')
+  const exact = { linf: 0.0555556, l2: 0.0780869, l1: 0.0833333 }
+  const list: Attack[] = [
+    fgsm(),
+    fgsm({ loss: 'margin' }),
+    bim({ steps: 40 }),
+    mim({ steps: 20 }),
+    frankWolfe(),
+    pgd({ steps: 40, until: 'success' }),
+    apgd(),
+    apgd({ loss: 'dlr' }),
+    apgdTargeted(),
+  ]
+  for (const [kind, distance] of Object.entries(exact) as [keyof typeof exact, number][])
+    for (const attack of list) {
+      const succeeds = (radius: number) =>
+        scoped(() => {
+          const { set } = problem({ kind, radius }, 1, 3)
+          const options = { set, loss: lossFrom('cross-entropy'), key: keyFor([0]) }
+          const x = tf.tensor2d([[0.6, 0.2, 0.5]])
+          return attack.run(model, x, tf.tensor1d([0]), options).success.dataSync()[0] === 1
+        })
+      const name = `${attack.spec.kind} in ${kind}`
+      t.notOk(succeeds(distance * 0.999), name)
+      t.ok(succeeds(distance * 1.02), name)
+    }
+  await useBackend('wasm')
+})
 
 t.test('the linear oracle in l2: the threshold is |f|/‖w‖', async t => {
   const w = [3, -1, 2]

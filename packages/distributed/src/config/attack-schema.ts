@@ -132,7 +132,9 @@ export const attackSchema = z.discriminatedUnion('kind', [
     version: z
       .enum(['standard', 'plus', 'rand'])
       .default('standard')
-      .describe('rand is for random models; l2 and linf balls, with the box or without'),
+      .describe(
+        'rand is for random models; l2 and linf balls, with the box or without; standard for l1, too',
+      ),
     fosc,
   }),
   z.strictObject({
