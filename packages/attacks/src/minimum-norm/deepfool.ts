@@ -104,7 +104,12 @@ function* stepToNearest(
     const distance = Math.abs(z[over]! - z[under]!) / size
     if (!(size > 0 && distance < least)) return
     least = distance
-    step = shortest(example.norm.name, w, size, distance + BEYOND * example.norm.distance(x, example.centre))
+    step = shortest(
+      example.norm.name,
+      w,
+      size,
+      distance + BEYOND * example.norm.distance(x, example.centre),
+    )
   })
   return step
 }

@@ -29,18 +29,26 @@ interface Reference {
 const reference = JSON.parse(
   readFileSync(new URL('../data/minimum-norm.json', import.meta.url), 'utf8'),
 ) as Reference
-const n = reference.y.length
-const d = reference.x.length / n
+const d = reference.x.length / reference.y.length
 
-await useBackend('wasm')
+/** The examples that are compared, the first of the file; Square, whose successes are rare, takes all of them. */
+const FEW = 16
+const ALL = reference.y.length
+
+await useBackend('cpu')
 
 const net = perceptron(reference.layers)
 
 /** Of every example: the distance of the raw point, null where it is not adversarial. */
-function distancesOf(attack: Attack, kind: SetSpec['kind'], radius: number): (number | null)[] {
+function distancesOf(
+  attack: Attack,
+  kind: SetSpec['kind'],
+  radius = 1,
+  n = FEW,
+): (number | null)[] {
   return scoped(() => {
-    const x = tf.tensor2d([...reference.x], [n, d])
-    const y = tf.tensor1d([...reference.y])
+    const x = tf.tensor2d(reference.x.slice(0, n * d), [n, d])
+    const y = tf.tensor1d(reference.y.slice(0, n))
     const set = perturbationSetFrom({ kind, radius })
     const { raw } = attack.run(net, x, y, {
       set,
@@ -59,41 +67,46 @@ function summary(distances: readonly (number | null)[]): { success: number; medi
   return { success: found.length / distances.length, median: (lo + hi) / 2 }
 }
 
+const theirsOf = (name: string, n = FEW) => summary(reference.distances[name]!.slice(0, n))
+
 for (const [name, kind, attack, most, least] of [
   ['deepfool-l2', 'box-l2', deepfool(), 1.01, 0.98],
   ['deepfool-linf', 'box-linf', deepfool(), 1.01, 0.98],
   ['ddn-l2', 'box-l2', ddn(), 1.02, 0.98],
   ['carlini-wagner-l2', 'box-l2', carliniWagnerL2({ steps: 500 }), 1.02, 0.98],
-  ['fab-l2', 'box-l2', fab(), 1.02, 0.98],
-  ['fab-linf', 'box-linf', fab(), 1.02, 0.98],
-  ['lbfgs-l2', 'box-l2', lbfgs(), 1.02, 0.9],
-  ['boundary-l2', 'box-l2', boundary({ steps: 4000 }), 1.02, 0.9],
-  ['hop-skip-jump-l2', 'box-l2', hopSkipJump({ steps: 24 }), 1.02, 0.9],
-  ['hop-skip-jump-linf', 'box-linf', hopSkipJump({ steps: 12 }), 1.02, 0.9],
+  ['fab-l2', 'box-l2', fab(), 1.005, 0.995],
+  ['fab-linf', 'box-linf', fab(), 1.005, 0.995],
+  ['lbfgs-l2', 'box-l2', lbfgs(), 1.02, 0.98],
+  // Walks at random: two runs differ by 3 % or so, and the references keep the last point and not the closest.
+  ['boundary-l2', 'box-l2', boundary({ steps: 4000 }), 1.06, 0.9],
+  ['hop-skip-jump-l2', 'box-l2', hopSkipJump({ steps: 24 }), 1.02, 0.7],
+  ['hop-skip-jump-linf', 'box-linf', hopSkipJump({ steps: 12 }), 1.02, 0.7],
 ] as const)
   t.test(`${name}: the median distance of the reference, and its success`, async t => {
-    const theirs = summary(reference.distances[name]!)
-    const ours = summary(distancesOf(attack, kind, 1))
-    t.comment(`ours ${JSON.stringify(ours)}, theirs ${JSON.stringify(theirs)}`)
+    const theirs = theirsOf(name)
+    const ours = summary(distancesOf(attack, kind))
     t.ok(ours.success >= theirs.success - 0.01)
     t.ok(ours.median <= most * theirs.median, `${ours.median} of ${theirs.median}`)
     t.ok(ours.median >= least * theirs.median, `${ours.median} of ${theirs.median}`)
   })
 
-t.test('C&W linf: no library has it in reach, but FAB knows the distances', async t => {
-  const theirs = summary(reference.distances['fab-linf']!)
-  const ours = summary(distancesOf(carliniWagnerLinf({ steps: 200, initial: 0.01 }), 'box-linf', 1))
-  t.comment(`ours ${JSON.stringify(ours)}, theirs ${JSON.stringify(theirs)}`)
+t.test('C&W linf finds the distances that FAB knows', async t => {
+  const theirs = theirsOf('fab-linf')
+  const attack = carliniWagnerLinf({ steps: 200, initial: 0.1, stepSize: 0.02 })
+  const ours = summary(distancesOf(attack, 'box-linf'))
   t.equal(ours.success, 1)
-  t.ok(ours.median < 1.05 * theirs.median && ours.median > 0.97 * theirs.median)
+  t.ok(Math.abs(ours.median / theirs.median - 1) < 0.02, `${ours.median} of ${theirs.median}`)
 })
 
-for (const radius of [0.08, 0.12])
-  t.test(`Square at ${radius}: the success of the reference, up to an example or two`, async t => {
-    const theirs = summary(reference.distances[`square-linf-${radius}`]!)
-    const ours = summary(
-      distancesOf(square({ queries: 1000, schedule: 'rescaled' }), 'box-linf', radius),
-    )
-    t.comment(`ours ${ours.success}, theirs ${theirs.success}`)
-    t.ok(Math.abs(ours.success - theirs.success) <= 2 / n + 1e-9)
-  })
+t.test(
+  'Square breaks as many as the reference, whose squares miss the last row and column',
+  async t => {
+    const theirs = theirsOf('square-linf-0.12', ALL)
+    const attack = square({ queries: 1000, schedule: 'rescaled' })
+    const ours = summary(distancesOf(attack, 'box-linf', 0.12, ALL))
+    t.ok(ours.success >= theirs.success - 1 / ALL, `${ours.success} of ${theirs.success}`)
+    // FAB is exact here, so nobody can break more than it does.
+    const most = reference.distances['fab-linf']!.filter(v => v !== null && v <= 0.12 * 1.01).length
+    t.ok(ours.success <= most / ALL)
+  },
+)
