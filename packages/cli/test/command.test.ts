@@ -25,7 +25,10 @@ async function inside(...args: string[]) {
 }
 
 t.test('every command explains itself, with examples', async t => {
-  for (const command of ['train', 'resume', 'evaluate', 'gallery', 'devices', 'export', 'plan']) {
+  for (const command of [
+    ...['train', 'resume', 'evaluate', 'gallery', 'devices', 'export', 'plan'],
+    ...['submit', 'run-hosts', 'jobs', 'watch', 'cancel'],
+  ]) {
     const { status, stdout, stderr } = await inside(command, '--help')
     t.equal(status, 0)
     t.match(stdout, new RegExp(`^Usage: saddle ${command} .*\\n\\n\\w`), command)

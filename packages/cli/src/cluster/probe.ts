@@ -16,8 +16,10 @@ export interface Probed {
   readonly differs: boolean
 }
 
-/** Seconds until a host that says nothing counts as down. */
-const PATIENCE = 20
+/** Seconds until a host that cannot be connected to counts as down. */
+const CONNECTING = 10
+/** Seconds that one which was connected to may take to answer: Node has to start there, maybe from a slow disk. */
+const PATIENCE = 120
 
 /**
  * Asks every host over ssh, all at once, for what ranks on it would use: this Saddle under the same path, and the
@@ -88,7 +90,7 @@ function ask({ name }: Host, ssh: readonly string[], question: string): Promise<
 /** ssh must not ask for a password, nor wait for minutes. */
 function patience(ssh: readonly string[]): string[] {
   if (!/(^|\/)ssh$/.test(ssh[0] ?? '')) return []
-  return ['-o', 'BatchMode=yes', '-o', `ConnectTimeout=${PATIENCE / 2}`]
+  return ['-o', 'BatchMode=yes', '-o', `ConnectTimeout=${CONNECTING}`]
 }
 
 function isHere(name: string): boolean {

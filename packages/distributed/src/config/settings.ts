@@ -16,8 +16,11 @@ export interface Setting {
 
 /** Every setting there is, parents before their children. */
 export function settings(): readonly Setting[] {
-  return childrenOf(schemaRoot(), '')
+  cached ??= childrenOf(schemaRoot(), '')
+  return cached
 }
+
+let cached: readonly Setting[] | null = null
 
 function childrenOf(node: SchemaNode, prefix: string): Setting[] {
   const found = new Map<string, { node: SchemaNode; kinds: string[]; required: boolean }[]>()

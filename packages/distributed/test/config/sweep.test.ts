@@ -58,7 +58,7 @@ t.test('a cell keeps its name when the sweep grows, and names differ', t => {
         )
       )
     }),
-    { numRuns: 50 },
+    { numRuns: 25 },
   )
   t.end()
 })
