@@ -24,23 +24,26 @@ t.test('parts add up to the whole and are within one of their exact share', asyn
   )
 })
 
-t.test('every shard is dealt once, in order, and a full round gives each rank its share', async () => {
-  fc.assert(
-    fc.property(fc.nat(300), weights, (count, shares) => {
-      const rounds = dealRounds(count, shares)
-      const dealt = rounds.flat().flatMap(({ start, stop }) =>
-        Array.from({ length: stop - start }, (_, i) => start + i),
-      )
-      const full = rounds.slice(0, -1)
-      return (
-        dealt.length === count &&
-        dealt.every((shard, i) => shard === i) &&
-        rounds.every(round => round.length === shares.length) &&
-        full.every(round => round.every((run, rank) => run.stop - run.start === shares[rank]))
-      )
-    }),
-  )
-})
+t.test(
+  'every shard is dealt once, in order, and a full round gives each rank its share',
+  async () => {
+    fc.assert(
+      fc.property(fc.nat(300), weights, (count, shares) => {
+        const rounds = dealRounds(count, shares)
+        const dealt = rounds
+          .flat()
+          .flatMap(({ start, stop }) => Array.from({ length: stop - start }, (_, i) => start + i))
+        const full = rounds.slice(0, -1)
+        return (
+          dealt.length === count &&
+          dealt.every((shard, i) => shard === i) &&
+          rounds.every(round => round.length === shares.length) &&
+          full.every(round => round.every((run, rank) => run.stop - run.start === shares[rank]))
+        )
+      }),
+    )
+  },
+)
 
 t.test('row blocks of ranks cover a matrix, also one with fewer rows than ranks', async () => {
   fc.assert(
@@ -57,7 +60,13 @@ t.test('row blocks of ranks cover a matrix, also one with fewer rows than ranks'
 
 t.test('bytes sent are those of the formulas, by which the all-reduce is taken or not', async t => {
   const [n, rows, cols, ranks] = [96, 512, 256, 4]
-  const form = { name: 'w', rows, cols, factorBytes: 4 * n * (rows + cols), denseBytes: 4 * rows * cols }
+  const form = {
+    name: 'w',
+    rows,
+    cols,
+    factorBytes: 4 * n * (rows + cols),
+    denseBytes: 4 * rows * cols,
+  }
   const travel = (kind: 'factors' | 'dense', shards: number, sums: 'ordered' | 'fewest') =>
     travelsOf([{ ...form, form: kind }], { ranks, shards, sums })[0]!
   t.match(travel('factors', 8, 'ordered'), { means: 'gather', bytes: 4 * n * (rows + cols) * 0.75 })
