@@ -21,7 +21,7 @@ const config: ConfigInput = {
   ...deep,
   network: { family: 'deep', width: 64, depth: 2, init: 'subtract' },
   attack: { kind: 'pgd', steps: 10, start: 'uniform' },
-  descent: { steps: 90, stepSize: 'theory', radius: 0.5 },
+  descent: { steps: 60, stepSize: 'theory', radius: 0.5 },
   evaluation: { attack: { kind: 'fgsm' } },
   checkpoints: { every: 4 },
   compute: { backend: 'wasm', shard: 8, grace: 1 },
@@ -75,7 +75,7 @@ t.test(
       '1',
     )
     const killed = first.ended()
-    await reaches(6, killed)
+    await reaches(5, killed)
     const before = performance.now()
     process.kill(pidOf(1), 'SIGKILL')
     t.not((await killed).code, 0, 'a rank is killed: the job fails')
@@ -84,25 +84,25 @@ t.test(
 
     const warned = saddleOn(launchers.openmpi, 2, ...resumed)
     const saved = warned.ended()
-    await reaches(20, saved)
+    await reaches(12, saved)
     process.kill(warned.pid, 'SIGUSR1')
     const { code, stderr } = await saved
     t.equal(code, 75, 'mpirun passes SIGUSR1 on')
     t.equal(stderr.match(/stopped on request after/g)?.length, 1, 'told once')
-    const steps = Number(/after (\d+) of 90 steps/.exec(stderr)![1])
+    const steps = Number(/after (\d+) of 60 steps/.exec(stderr)![1])
     t.ok(readdirSync(`${dir}/checkpoints`).includes(`step-${String(steps).padStart(6, '0')}`))
 
     if (!launchers.mpich.missing) {
       const asked = saddleOn(launchers.mpich, 2, ...resumed)
       const ended = asked.ended()
-      await reaches(40, ended)
+      await reaches(22, ended)
       process.kill(asked.pid, 'SIGTERM')
       t.equal((await ended).code, 75, 'SIGTERM to the mpirun of MPICH')
     }
 
     const stuck = saddleOn(launchers.openmpi, 2, ...resumed)
     const given = stuck.ended()
-    await reaches(62, given)
+    await reaches(34, given)
     const [zero, one] = [pidOf(0), pidOf(1)]
     process.kill(one, 'SIGSTOP')
     process.kill(zero, 'SIGTERM')
