@@ -1,30 +1,35 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { dirname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 
 /**
- * Tries the backend `cuda` on the GPU of this machine, in a checkout that was built, without a network:
+ * Tries the backend `cuda` on the GPU of this machine, without a network: in a checkout that was built, or in the folder
+ * that scripts/pack-gpu-check.mjs packs.
  *
- *     node scripts/gpu-check.mjs [--ordinal K] [--quick]
+ *     node scripts/gpu-check.mjs [--ordinal K] [--quick] [--torch DEVICE] [--out FILE]
  *
- * What it finds, TensorFlow.js's tests, training against the cpu's figures and with one lane against two, and timings
- * in float32 and tf32 (training takes device 0, all else device K). The last line is JSON; exits with 1 if anything failed. `--quick` takes small sizes.
+ * What it finds, TensorFlow.js's tests, training against the cpu's figures, one lane against two, and the rows of
+ * benchmarks/rows/device.mjs against PyTorch where the Python that SADDLE_PYTHON names (default python3) has it, on
+ * DEVICE (default cuda:K). Everything takes device K. `--quick` takes small sizes. A table at the end, all figures as
+ * JSON in FILE (default gpu-check.json); exits with 1 if anything failed.
  */
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const core = join(root, 'packages/core')
-const { networkFrom, scoped, useBackend } = await import(`${core}/dist/index.js`)
-const { withPrecision } = await import(`${core}/dist/tensors/cuda/backend.js`)
+const { useBackend } = await import(`${core}/dist/index.js`)
 const { train } = await import(`${root}/packages/distributed/dist/index.js`)
-const tfFile = createRequire(`${core}/package.json`).resolve('@tensorflow/tfjs-core')
-const tf = await import(pathToFileURL(tfFile).href)
+const rowsFile = `${root}/benchmarks/rows/device.mjs`
+const { deviceRows, peakRates, DEVICE_NETWORKS, QUICK_DEVICE_NETWORKS, FULL, QUICK } = await import(
+  rowsFile
+)
 
 const quick = process.argv.includes('--quick')
-const ordinal = Number(process.argv[process.argv.indexOf('--ordinal') + 1]) || 0
-const EXAMPLES = quick ? 16 : 1024
-const report = { failures: [] }
+const ordinal = Number(flag('--ordinal') ?? 0)
+const device = `cuda:${ordinal}`
+const where = { ordinal, torchDevice: flag('--torch') ?? device, memoryBytes: null }
+const scale = quick ? QUICK : FULL
+const report = { quick, failures: [] }
 
 const CONFIG = {
   name: 'gpu-check',
@@ -43,14 +48,25 @@ const CONFIG = {
   checkpoints: { every: 4 },
 }
 
-await step('device', device)
+await step('device', findDevice)
 if (report.device) {
   await step('conformance', conformance)
   await step('training', training)
-  await step('timings', timings)
+  await step('benchmark', benchmark)
 }
-console.log(JSON.stringify(report))
+const file = resolve(flag('--out') ?? 'gpu-check.json')
+writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`)
+for (const line of report.benchmark ? table(report.benchmark) : []) console.log(line)
+for (const failure of report.failures) console.log(`FAILED ${JSON.stringify(failure)}`)
+console.log(
+  `${report.failures.length === 0 ? 'nothing failed' : 'something failed'}; all figures: ${file}`,
+)
 process.exitCode = report.failures.length === 0 ? 0 : 1
+
+function flag(name) {
+  const at = process.argv.indexOf(name)
+  return at < 0 ? undefined : process.argv[at + 1]
+}
 
 async function step(name, work) {
   console.log(`# ${name}`)
@@ -63,9 +79,12 @@ async function step(name, work) {
   }
 }
 
-async function device() {
+async function findDevice() {
   const { backend } = await useBackend('cuda', ordinal)
-  return { found: backend.found(), devices: backend.devices() }
+  const devices = backend.devices()
+  const { memoryBytes, precisions = ['float32'] } = devices.find(d => d.ordinal === ordinal)
+  where.memoryBytes = memoryBytes
+  return { device, found: backend.found(), node: process.version, precisions, devices }
 }
 
 function conformance() {
@@ -85,12 +104,12 @@ function conformance() {
 /** Ten steps, small: equal weights for one lane and two, and the cpu's losses up to float32. */
 async function training() {
   const out = mkdtempSync(join(tmpdir(), 'gpu-check-'))
-  const run = (name, backend, workers) =>
-    train({ ...CONFIG, compute: { backend, shard: 32 } }, { out: join(out, name), workers })
+  const run = (name, ...devices) =>
+    train({ ...CONFIG, compute: { devices, shard: 32 } }, { out: join(out, name) })
   try {
-    const one = await run('one', 'cuda', 1)
-    const two = await run('two', 'cuda', 2)
-    const cpu = await run('cpu', 'cpu', 2)
+    const one = await run('one', device)
+    const two = await run('two', device, device)
+    const cpu = await run('cpu', 'cpu', 'cpu')
     if (one.weights !== two.weights) fail('training', 'two lanes got other weights than one')
     const gap = Math.abs(one.train.robustLoss - cpu.train.robustLoss)
     if (!(gap < 1e-4 * (1 + cpu.train.robustLoss)))
@@ -101,65 +120,52 @@ async function training() {
   }
 }
 
-/** Square products, and the passes that a step of an attack takes, weights already on the device. */
-async function timings() {
-  await useBackend('cuda', ordinal)
-  const rows = []
-  for (const precision of ['float32', 'tf32']) {
-    for (const m of quick ? [64] : [4096, 8192, 16384]) {
-      const seconds = withPrecision(precision, () => productTime(m))
-      rows.push({
-        what: `${m}³ product`,
-        precision,
-        seconds,
-        teraflops: (2 * m ** 3) / seconds / 1e12,
-      })
-    }
-    for (const [depth, width] of quick
-      ? [[2, 64]]
-      : [
-          [1, 65_536],
-          [2, 16_384],
-          [3, 16_384],
-        ]) {
-      const seconds = withPrecision(precision, () => passTime(depth, width))
-      rows.push({
-        what: `attack pass, H = ${depth}, m = ${width}, n = ${EXAMPLES}`,
-        precision,
-        seconds,
-      })
+/** The card's peak, and Saddle and PyTorch on it, network by network: a failure of one is that one's. */
+async function benchmark() {
+  const { precisions } = report.device
+  const peak = await peakRates(precisions, quick ? 32 : 16_384, scale, where)
+  const networks = []
+  for (const [name, size] of Object.entries(quick ? QUICK_DEVICE_NETWORKS : DEVICE_NETWORKS)) {
+    console.log(`  ${name}`)
+    try {
+      networks.push(await deviceRows(name, size, precisions, scale, where))
+    } catch (error) {
+      fail('benchmark', `${name}: ${error.message}`)
     }
   }
-  return rows
+  return { scale, peak, networks }
 }
 
-function productTime(m) {
-  return scoped(() => {
-    const [a, b] = [tf.fill([m, m], 0.5), tf.fill([m, m], 0.25)]
-    return median(() => tf.matMul(a, b))
-  })
-}
-
-function passTime(depth, width) {
-  const inputs = quick ? 20 : 784
-  const init = 'paper'
-  const spec = { family: 'deep', activation: 'relu', inputs, width, depth, outputs: 1, init }
-  const network = networkFrom(spec)
-  const parameters = network.initialise(1)
-  return scoped(() => {
-    const x = tf.fill([EXAMPLES, inputs], 1 / Math.sqrt(inputs))
-    return median(() => network.inputGradient(parameters, x, f => tf.onesLike(f)).gradient)
-  })
-}
-
-/** Seconds of the middle one of seven, after two to warm up; reading one number back waits for the device. */
-function median(compute) {
-  const times = Array.from({ length: 9 }, () => {
-    const start = performance.now()
-    scoped(() => tf.slice(compute(), [0, 0], [1, 1]).dataSync())
-    return (performance.now() - start) / 1000
-  })
-  return times.slice(2).sort((p, q) => p - q)[3]
+function table({ peak, networks, scale: { examples, inputs, attackSteps } }) {
+  const lines = [
+    `n = ${examples}, d = ${inputs}, PGD-${attackSteps}; TFLOP/s of products, share of the peak by precision:`,
+  ]
+  for (const [precision, rates] of Object.entries(peak))
+    lines.push(
+      `  ${precision}: ${Object.entries(rates)
+        .map(([who, rate]) => `${who} ${rate.toPrecision(3)}`)
+        .join(', ')}`,
+    )
+  for (const { network, goal, skipped, refused = {}, rows = [] } of networks) {
+    lines.push(
+      skipped ? `${network}: skipped: ${skipped}` : `${network}  (goal: ${goal} × PyTorch)`,
+    )
+    for (const [form, reason] of Object.entries(refused))
+      lines.push(`  PyTorch ${form}: skipped: ${reason}`)
+    for (const row of rows) {
+      const share = row.teraflops / Math.max(...Object.values(peak[row.precision]))
+      const torch = Object.entries(row.torch).map(([form, found]) =>
+        'missing' in found
+          ? `${form}: ${found.missing}`
+          : `${form} ${found.seconds.toPrecision(3)} s, ${found.teraflops.toPrecision(3)} TFLOP/s, ratio ${found.ratio.toFixed(2)}`,
+      )
+      lines.push(
+        `  ${row.what.padEnd(7)}${row.precision.padEnd(8)} ${row.seconds.toPrecision(3)} s, ` +
+          `${row.teraflops.toPrecision(3)} TFLOP/s (${(100 * share).toFixed(0)} %)${torch.map(t => ` | PyTorch ${t}`).join('')}`,
+      )
+    }
+  }
+  return lines
 }
 
 function fail(where, message) {

@@ -166,10 +166,7 @@ def main():
                 "torch": torch.__version__, "foolbox": foolbox.__version__, "torchattacks": torchattacks.__version__,
                 "art": art_version, "scipy": scipy.__version__, "numpy": np.__version__,
             },
-            "layers": [
-                {"rows": layer.out_features, "columns": layer.in_features, "weight": flat(layer.weight), "bias": flat(layer.bias)}
-                for layer in layers
-            ],
+            "layers": [[flat(layer.weight.T.contiguous()), flat(layer.bias)] for layer in layers],
             "x": flat(x),
             "y": [int(v) for v in labels],
             "distances": results,

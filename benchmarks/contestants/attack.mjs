@@ -6,6 +6,7 @@ import {
   openStream,
   perturbationSetFrom,
   useBackend,
+  withPrecision,
 } from '@saddle/core'
 import { parseConfig } from '@saddle/distributed'
 import * as tf from '@tensorflow/tfjs-core'
@@ -22,8 +23,8 @@ const NOISE = 0.1
 export function attackCommands() {
   let state
   return {
-    load: async ({ config, folder }) => {
-      state = await open(config)
+    load: async ({ config, folder, ordinal }) => {
+      state = await open(config, ordinal)
       return { backend: state.backend, problem: writeMatrices(folder, state) }
     },
     check: () =>
@@ -36,14 +37,14 @@ export function attackCommands() {
       const { result, ...times } = timed(() => attacked(state, perturbation))
       return { ...times, loss: result }
     },
-    product: ({ size }) => product(size),
+    product: ({ size, precision = 'float32' }) => withPrecision(precision, () => product(size)),
     memory: () => ({ bytes: peakMemory() }),
   }
 }
 
-async function open(input) {
+async function open(input, ordinal) {
   const config = parseConfig(input)
-  const { backend } = await useBackend(config.compute.backend)
+  const { backend } = await useBackend(config.compute.backend, ordinal)
   const { train } = await loadData(config.data, { seed: config.seed })
   const { family, depth, width } = config.network
   const network = networkFrom({
@@ -83,9 +84,17 @@ function attacked({ model, attack, loss, config, x, y }, perturbation) {
   const key = { seed: config.seed, purpose: 'attack', step: 0, examples }
   return tf.tidy(() => {
     const clean = loss.value(model.forward(x), y)
-    const found = attack.run(model, x, y, { set, loss, key })
+    const options = { set, loss, key }
+    const { precision } = config.compute
+    if (precision === 'float32') {
+      const found = attack.run(model, x, y, options)
+      clean.dataSync()
+      return tf.mean(found.loss).dataSync()[0]
+    }
+    // What the search finds is judged in float32.
+    const { point } = withPrecision(precision, () => attack.search(model, x, y, options))
     clean.dataSync()
-    return tf.mean(found.loss).dataSync()[0]
+    return tf.mean(loss.value(model.forward(set.embed(point)), y)).dataSync()[0]
   })
 }
 
@@ -94,7 +103,10 @@ function product(size) {
   return tf.tidy(() => {
     const a = tf.randomUniform([size, size], 0, 1, 'float32', 1)
     const b = tf.randomUniform([size, size], 0, 1, 'float32', 1)
-    const { seconds, cpuSeconds } = timed(() => tf.matMul(a, b).dataSync())
+    // Both operands are on the device once something was computed of them; one number read back waits for the product.
+    const numberOf = tensor => tf.slice(tensor, [0, 0], [1, 1]).dataSync()
+    for (const operand of [a, b]) numberOf(operand)
+    const { seconds, cpuSeconds } = timed(() => numberOf(tf.matMul(a, b)))
     return { seconds, cpuSeconds }
   })
 }

@@ -63,19 +63,19 @@ export function startSaddle() {
 }
 
 /** PyTorch in a process of its own: `startPython` of `torch_peer.py`. */
-export function startTorch() {
-  return startPython('../peers/torch_peer.py')
+export function startTorch(env = {}) {
+  return startPython('../peers/torch_peer.py', env)
 }
 
 /**
  * A Python program in a process of its own that answers commands, once it has said which versions answer:
- * { peer, versions }. SADDLE_PYTHON names the interpreter; default python3.
+ * { peer, versions }. SADDLE_PYTHON names the interpreter; default python3. `env`: more of its environment.
  *
  * @throws if it cannot start or lacks a package, with the reason.
  */
-export async function startPython(script) {
+export async function startPython(script, env = {}) {
   const python = process.env.SADDLE_PYTHON ?? 'python3'
-  const peer = new Contestant(python, [pathOf(script)])
+  const peer = new Contestant(python, [pathOf(script)], env)
   try {
     return { peer, versions: await peer.answer() }
   } catch (error) {

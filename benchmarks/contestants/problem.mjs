@@ -30,10 +30,11 @@ export const QUICK_NETWORKS = {
  * `dimension`, two clusters.
  *
  * @param size { family, depth, width }.
- * @param options { set: 'l2' | 'linf', examples, attackSteps, backend, threads, dimension?, shard? }.
+ * @param options { set: 'l2' | 'linf', examples, attackSteps, backend, threads, dimension?, shard?, compute? }: more settings
+ *   of `compute`.
  */
 export function configOf(size, options) {
-  const { set, examples, attackSteps, backend, threads, dimension } = options
+  const { set, examples, attackSteps, backend, threads, dimension, compute = {} } = options
   const { shard = Math.min(128, Math.ceil(examples / threads)) } = options
   const data =
     dimension === undefined
@@ -57,7 +58,7 @@ export function configOf(size, options) {
     descent: { steps: 1_000_000, stepSize: 'theory', radius: BALL },
     evaluation: { attack: { kind: 'identity' } },
     checkpoints: { every: 1_000_000, keep: 1 },
-    compute: { backend, shard },
+    compute: { backend, shard, ...compute },
   }
 }
 

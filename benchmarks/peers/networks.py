@@ -14,15 +14,16 @@ import torch.nn.functional as F
 
 
 class Files:
-    """The raw float32 files of a problem, by name."""
+    """The raw float32 files of a problem, by name, as tensors of a device."""
 
-    def __init__(self, problem):
+    def __init__(self, problem, device="cpu"):
         self.folder = Path(problem["folder"])
         self.shapes = problem["shapes"]
+        self.device = device
 
     def __call__(self, name):
         data = np.fromfile(self.folder / f"{name}.f32", dtype=np.float32)
-        return torch.from_numpy(data.reshape(self.shapes[name]))
+        return torch.from_numpy(data.reshape(self.shapes[name])).to(self.device)
 
 
 def project(weights, start, change, limit):
@@ -43,7 +44,8 @@ class PaperForm:
 
     def __init__(self, problem, files):
         width, depth = problem["width"], problem["depth"]
-        a_matrix, first = self._unfold(files("layers.1.initial"), files("input"), width)
+        first_files = files("layers.1.initial").cpu(), files("input").cpu()
+        a_matrix, first = (t.to(files.device) for t in self._unfold(*first_files, width))
         self.first_map = a_matrix
         self.start = [first] + [files(f"layers.{h}.initial") for h in range(2, depth + 1)]
         self.output = files("output")[:, 0].contiguous()

@@ -10,6 +10,7 @@ export interface TrainerOptions {
   readonly workers?: number
   /** Processes that carry the experiment out together; default: this one alone. */
   readonly ranks?: Ranks
+  readonly devices?: 'auto' | readonly string[]
   readonly signal?: AbortSignal
   readonly onEvent?: (event: TrainEvent) => void
 }

@@ -3,6 +3,7 @@ import { absolutePaths } from './config/files.js'
 import { parseConfig } from './config/parse.js'
 import type { ConfigInput } from './config/schema.js'
 import { beginRun, carryOut, type RunOptions } from './coordinator/run.js'
+import { movedTo, onDevices } from './devices/change.js'
 import { endTogether } from './ranks/end.js'
 import { openRanks } from './ranks/open.js'
 import type { RunSummary } from './run/events.js'
@@ -35,7 +36,10 @@ export async function train(config: ConfigInput, options: TrainOptions = {}): Pr
   const ranks = options.ranks ?? (await openRanks())
   return endTogether(ranks, async () => {
     const resolved = await ranks.together(() =>
-      absolutePaths(parseConfig(config), options.directory ?? process.cwd()),
+      absolutePaths(
+        onDevices(parseConfig(config), options.devices),
+        options.directory ?? process.cwd(),
+      ),
     )
     const dir = await ranks.fromFirst(async () => {
       const out = options.out ?? join('runs', `${resolved.name}-${timestamp()}`)
@@ -52,13 +56,16 @@ export async function train(config: ConfigInput, options: TrainOptions = {}): Pr
  * Goes on with a run from its newest checkpoint, to the same bits as if it had never been interrupted. A run that
  * is done is evaluated again and returns the same summary.
  *
- * @throws SaddleError CONFIG if `dir` is no run folder, or another process is at work in it; CHECKPOINT if its newest checkpoint is damaged or belongs
+ * @throws SaddleError CONFIG if `dir` is no run folder, another process is at work in it, or `options.devices` would change its
+ *   bits; CHECKPOINT if its newest checkpoint is damaged or belongs
  *   to other data or another configuration.
  */
 export async function resume(dir: string, options: RunOptions = {}): Promise<RunSummary> {
   const ranks = options.ranks ?? (await openRanks())
   return endTogether(ranks, async () => {
-    const { config } = await ranks.together(() => openRunFolder(dir))
+    const config = await ranks.together(async () =>
+      movedTo((await openRunFolder(dir)).config, options.devices),
+    )
     const work = async () =>
       carryOut(dir, await beginRun(dir, config, options, ranks), options, ranks)
     return withRunFolder(dir, work, ranks)

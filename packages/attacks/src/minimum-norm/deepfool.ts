@@ -28,8 +28,9 @@ const DEFAULTS = { steps: 50, candidates: 10, overshoot: 0.02 } as const
  *   l2     −(h/‖w‖₂²) w          linf   −(h/‖w‖₁) sign(w)
  *
  * until x is adversarial; x = clip(x_0 + (1 + overshoot) · (all steps so far)). Defaults: 50 steps, overshoot 0.02 and
- * the 10 likeliest classes, as in the authors' code; its 1e-4 added to every step is not copied. A criterion with a
- * target takes the boundary between the target and the best other class.
+ * the 10 likeliest classes, as in the authors' code. In a box, which clips part of every step, x would come closer and
+ * closer to the boundary without passing it: the authors add 1e-4 to every step, here it is a thousandth of ‖x − x_0‖.
+ * A criterion with a target takes the boundary between the target and the best other class.
  *
  * What it finds is the first adversarial point, not the closest: DeepFool is fast and overestimates distances.
  *
@@ -103,10 +104,13 @@ function* stepToNearest(
     const distance = Math.abs(z[over]! - z[under]!) / size
     if (!(size > 0 && distance < least)) return
     least = distance
-    step = shortest(example.norm.name, w, size, distance)
+    step = shortest(example.norm.name, w, size, distance + BEYOND * example.norm.distance(x, example.centre))
   })
   return step
 }
+
+/** How far every step goes beyond the boundary, as a share of the way so far. */
+const BEYOND = 1e-3
 
 /** The shortest step of length `distance` against w, whose dual norm is `size`. */
 function shortest(norm: Norm['name'], w: Row, size: number, distance: number): Float64Array {

@@ -12,6 +12,8 @@ import type { Terminal } from '../terminal.js'
 /** What `train` and `resume` have in common. */
 export interface SharedFlags {
   readonly workers?: number
+  /** `resume` only: those of a new run stand in its configuration. */
+  readonly moveTo?: 'auto' | readonly string[]
   readonly quiet?: boolean
   readonly json?: boolean
 }
@@ -55,7 +57,8 @@ async function carryOut(
   try {
     const options = { ranks, signal: stopping.signal, onEvent: reporter.event }
     const workers = flags.workers === undefined ? {} : { workers: flags.workers }
-    result = await experiment({ ...options, ...workers }, ranks)
+    const devices = flags.moveTo === undefined ? {} : { devices: flags.moveTo }
+    result = await experiment({ ...options, ...workers, ...devices }, ranks)
   } finally {
     reporter.close()
     stopping.release()

@@ -53,12 +53,14 @@ function describe(reports: readonly DeviceReport[], { out }: Terminal): string {
 /** Equal devices on one line. */
 function groups(devices: DeviceReport['devices']): string[] {
   const byKind = new Map<string, string[]>()
-  for (const { id, name, memoryBytes, computeCapability, driver } of devices) {
+  for (const device of devices) {
+    const { id, name, memoryBytes, computeCapability, driver, autoWorkers } = device
     const kind = [
       name,
       ...(memoryBytes === null ? [] : [bytes(memoryBytes)]),
       ...(computeCapability ? [`compute capability ${computeCapability}`] : []),
       ...(driver ? [`driver ${driver}`] : []),
+      ...(autoWorkers > 0 ? [`auto: ${autoWorkers} worker${autoWorkers === 1 ? '' : 's'}`] : []),
     ].join(', ')
     byKind.set(kind, [...(byKind.get(kind) ?? []), id])
   }

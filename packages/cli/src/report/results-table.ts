@@ -52,14 +52,15 @@ function figures(evaluation: Evaluation | null): string[] {
 export function resultsNote({ main, baseline }: ExperimentResult): string {
   const summary = main ?? baseline
   if (summary === null || summary.train === null) return 'Stopped before its evaluation.'
-  const { train, test, evaluationAttack, errorBound } = summary
+  // A summary from before there was a choice has no precision.
+  const { train, test, evaluationAttack, errorBound, precision = 'float32' } = summary
   const on = [`${train.examples} training`, ...(test === null ? [] : [`${test.examples} test`])]
   const lines = [
     `Robust: under ${attackName(evaluationAttack)}, on ${on.join(' and ')} examples.`,
     'A stronger attack may find more: robust accuracies are upper bounds.',
   ]
-  if (summary.precision !== 'float32')
-    lines.push(`Trained with attacks in ${summary.precision}; every figure is of float32.`)
+  if (precision !== 'float32')
+    lines.push(`Trained with attacks in ${precision}; every figure is of float32.`)
   if (errorBound !== null && errorBound < 0.5)
     lines.push(
       `A training loss of ${figure(train.robustLoss)} allows ${percent(errorBound)} errors at most, under this attack.`,

@@ -6,6 +6,7 @@ import {
   resultsNote,
   resultsTable,
 } from '@saddle/cli'
+import type { RunSummary } from '@saddle/distributed'
 import t from 'tap'
 import { identity, records, summary } from '../fixtures/runs.js'
 import { xmlProblem } from '../fixtures/xml.js'
@@ -110,4 +111,11 @@ t.test('the note says what measured the figures and what they do not show', asyn
   t.match(note, /pgd-20, on 512 training and 256 test examples/)
   t.match(note, /upper bounds/)
   t.match(note, /allows 40\.3 % errors at most/)
+  t.notMatch(note, /float32/)
+  const rounded = summary({ precision: 'bf16' })
+  const { precision: _, ...old } = rounded
+  const noteOf = (main: RunSummary) =>
+    resultsNote({ status: 'done', dir: 'x', main, baseline: null })
+  t.match(noteOf(rounded), /Trained with attacks in bf16; every figure is of float32/)
+  t.equal(noteOf(old as RunSummary), note, 'a summary from before there was a choice')
 })

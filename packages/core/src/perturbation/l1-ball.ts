@@ -69,7 +69,7 @@ export function crossRows(radius: number, inBox: boolean): RowGeometry {
 }
 
 /** Σ_j |x_ij − x_{0,ij}|: [n]. */
-export function l1Distance(centres: tf.Tensor2D, points: tf.Tensor2D): tf.Tensor1D {
+function l1Distance(centres: tf.Tensor2D, points: tf.Tensor2D): tf.Tensor1D {
   return tf.sum(tf.abs(tf.sub(points, centres)), 1)
 }
 

@@ -61,7 +61,7 @@ function thresholdOf(sizes: Float64Array, caps: Float64Array, radius: number): n
     at = next
     for (; s < starts.length && starts[s] === at; s++) moving++
     for (; e < ends.length && ends[e] === at; e++) moving--
-    if (!(at === at)) return at
+    if (Number.isNaN(at)) return at
   }
   return at
 }

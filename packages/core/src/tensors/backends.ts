@@ -191,6 +191,7 @@ registerBackend({
   lives: 'process',
   sharesMemory: false,
   takesTransposed: true,
+  keepsMatrices: true,
   // A GPU is faster than any BLAS; on the processor TensorFlow is slower than one that reads weights in place.
   get preference() {
     return findTensorFlow()?.gpu === true ? 15 : 30

@@ -162,13 +162,21 @@ function checkDescent({ data, descent }: Config): Problem[] {
   ]
 }
 
-function checkCompute({ network: { depth }, compute: { split } }: Config): Problem[] {
-  return need(
-    split !== 'neurons' || depth === 1,
-    'compute.split',
-    `auto | examples for network.depth: ${depth} (a neuron above the first hidden layer needs all of those below it)`,
-    split,
-  )
+function checkCompute({ network: { depth }, compute: { split, update } }: Config): Problem[] {
+  return [
+    ...need(
+      split !== 'neurons' || depth === 1,
+      'compute.split',
+      `auto | examples for network.depth: ${depth} (a neuron above the first hidden layer needs all of those below it)`,
+      split,
+    ),
+    ...need(
+      split !== 'neurons' || update !== 'device',
+      'compute.update',
+      'auto | host for compute.split: neurons, whose workers each hold some of the rows',
+      update,
+    ),
+  ]
 }
 
 function checkDevices({ compute: { devices } }: Config): Problem[] {

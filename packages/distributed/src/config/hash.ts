@@ -45,8 +45,8 @@ export function commonHash(config: Config): string {
 /** Settings of `compute` that change no bit. */
 const INDIFFERENT = ['workers', 'retries', 'deadline', 'deal', 'verify', 'grace']
 
-/** The backend, or the kinds of the devices; a list of one kind hashes as its backend does. */
-function computing({ backend, devices }: Config['compute']): string {
+/** What decides the last bits: the backend, or the kinds of the devices; a list of one kind hashes as its backend does. */
+export function computing({ backend, devices }: Config['compute']): string {
   return devices === 'auto' ? backend : kindsOf(devices.map(parseDevice)).join('+')
 }
 

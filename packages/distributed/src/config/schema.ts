@@ -182,7 +182,7 @@ export const configSchema = z
           .enum(['auto', 'device', 'host'])
           .default('auto')
           .describe(
-            'where weights are updated: on the devices (equal GPUs of cuda, which then hold W, D and W₀), or on the host; auto: on devices that can; decides the last bits',
+            'where weights are updated: on the devices (equal GPUs of cuda, which then hold W, D and W₀), or on the host; auto: on devices that can, which then split examples; decides the last bits',
           ),
         precision: z
           .enum(['float32', 'tf32', 'bf16'])

@@ -73,8 +73,12 @@ export async function prepare(
   const rows = footprintOf(network.spec).trained[0]!.rows
   const share = split.by === 'neurons' ? shareSlices(rows, rank, size) : null
   const held = share === null ? undefined : rowsHeld(share)
-  const ownSpec = heldSpec(network.spec, held)
-  const question = memoryQuestion(config, ownSpec, data, chosen.devices)
+  const question = memoryQuestion(
+    { ...config, compute: { ...config.compute, split: split.by } },
+    heldSpec(network.spec, held),
+    data,
+    chosen.devices,
+  )
   const warnings = checkMemory(question, chosen.cards)
   const checkpoint = path === null ? null : await readCheckpoint(path, held)
   if (checkpoint !== null) checkCheckpointMatches(checkpoint.state, hash, data.hash)

@@ -22,6 +22,8 @@ export interface RunOptions {
   readonly workers?: number
   /** The processes that train together, from `openRanks`; default: those of the job that this process was started in. */
   readonly ranks?: Ranks
+  /** What computes, one a worker; overrides `compute.devices`. A resumed run takes devices of its own kinds only. */
+  readonly devices?: 'auto' | readonly string[]
   /** Ask the run to stop: it saves a checkpoint and returns with status `stopped`. */
   readonly signal?: AbortSignal
   readonly onEvent?: (event: TrainEvent) => void
@@ -58,8 +60,8 @@ export async function beginRun(
     const workers = options.workers ?? shareOfCores(config.compute.workers, here)
     const chosen = await chooseDevices({ ...config.compute, workers })
     await requirePrecision(config.compute.precision, chosen.devices)
-    const split = splitFor(config, chosen)
-    const update = await updateFor(config.compute.update, chosen.devices)
+    const update = await updateFor(config.compute, chosen.devices)
+    const split = splitFor(config, chosen, update)
     const compute = { ...config.compute, backend: chosen.backend, split, update }
     const resolved = { ...config, compute }
     const directory = options.directory ?? process.cwd()
@@ -96,10 +98,19 @@ function short(hash: string): string {
   return hash.slice(0, 16)
 }
 
-/** Members of a team wait for each other on memory that only threads share: processes split examples. */
-function splitFor({ compute: { split } }: Config, { devices }: Chosen): Config['compute']['split'] {
+/**
+ * Members of a team wait for each other on memory that only threads share: processes split examples. So do devices that
+ * update weights, which a team would make wait at every pass.
+ */
+function splitFor(
+  { network: { depth }, compute: { split } }: Config,
+  { devices }: Chosen,
+  update: 'device' | 'host',
+): Config['compute']['split'] {
   const own = devices.find(device => device.process !== null)
-  if (own === undefined) return split
+  if (own === undefined) return update === 'device' ? 'examples' : split
+  // With several layers `auto` means examples: written as it is, the run may go on in threads as in processes.
+  if (split === 'auto' && depth > 1 && update === 'host') return split
   if (split !== 'neurons') return 'examples'
   throw new SaddleError(
     'CONFIG',

@@ -3,7 +3,7 @@ import { type Device, shardsInFlight } from '../devices/device.js'
 import { Dealing } from '../ranks/dealing.js'
 import type { Ranks } from '../ranks/ranks.js'
 import { type Travel, travelsOf } from '../ranks/travel.js'
-import { createWorkspace, formsOf, type Workspace } from '../replica/workspace.js'
+import { createWorkspace, travellingForms, type Workspace } from '../replica/workspace.js'
 import { neuronsOf } from '../team/slices.js'
 import type { Split } from '../team/split.js'
 import { createTeam } from '../team/team.js'
@@ -40,8 +40,9 @@ export function arrange(
   const team = share === null ? null : createTeam(share, { examples, inputs, outputs })
   const dealt = ranks.size > 1 && team === null
   const shapes = parameters.trained.map(({ name, weights }) => ({ ...weights, name }))
+  const onDevice = config.compute.update === 'device' && team === null
   const travels = dealt
-    ? travelsOf(formsOf(shapes, batch, gradients), {
+    ? travelsOf(travellingForms(shapes, { batch, windowBytes, gradients, onDevice }), {
         ranks: ranks.size,
         shards: Math.ceil(batch / shard),
         sums,
@@ -56,7 +57,7 @@ export function arrange(
     windowBytes,
     gradients,
     inFlight: dealing?.staging ?? (team ? Number(batch > shard) : shardsInFlight(devices)),
-    onDevice: config.compute.update === 'device' && team === null,
+    onDevice,
     ...(share === null ? {} : { neurons: neuronsOf(share) }),
   })
   return { split, sharing: { team, dealing, ranks }, workspace, travels }

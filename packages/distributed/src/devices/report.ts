@@ -15,7 +15,11 @@ export interface DeviceReport {
   /** What it computes with on this machine, such as a library and its version. */
   readonly found: string | null
   /** `id` is what `compute.devices` takes. */
-  readonly devices: readonly (Omit<DeviceInfo, 'ordinal'> & { readonly id: string })[]
+  readonly devices: readonly (Omit<DeviceInfo, 'ordinal'> & {
+    readonly id: string
+    /** Workers that `auto` would start on it. */
+    readonly autoWorkers: number
+  })[]
   /** True for the backend that `auto` takes. */
   readonly preferred: boolean
 }
@@ -39,7 +43,7 @@ export async function devices(): Promise<DeviceReport[]> {
       available,
       reason: available ? null : outcome,
       found: available ? outcome.found : null,
-      devices: available ? named(backend, outcome.devices) : [],
+      devices: available ? named(backend, outcome.devices, preferred) : [],
       preferred,
     })
   }
@@ -62,11 +66,20 @@ export function defaultWorkers(): number {
   return availableParallelism()
 }
 
-function named({ name, lives }: Backend, devices: readonly DeviceInfo[]): DeviceReport['devices'] {
+function named(
+  { name, lives }: Backend,
+  devices: readonly DeviceInfo[],
+  preferred: boolean,
+): DeviceReport['devices'] {
   const prefix = lives === 'process' ? `${name}:gpu` : name
   if (devices.length > 0)
-    return devices.map(({ ordinal, ...rest }) => ({ id: `${prefix}:${ordinal}`, ...rest }))
+    return devices.map(({ ordinal, ...rest }) => ({
+      id: `${prefix}:${ordinal}`,
+      autoWorkers: Number(preferred),
+      ...rest,
+    }))
   const id = lives === 'process' ? `${name}:cpu` : name
   const model = cpus()[0]?.model.trim() ?? 'CPU'
-  return [{ id, name: `${defaultWorkers()} × ${model}`, memoryBytes: totalmem() }]
+  const autoWorkers = preferred ? defaultWorkers() : 0
+  return [{ id, name: `${defaultWorkers()} × ${model}`, memoryBytes: totalmem(), autoWorkers }]
 }

@@ -10,10 +10,10 @@ import { deviceInfo } from './info.js'
  * @throws SaddleError CONFIG if `device` is asked for and they are not.
  */
 export async function updateFor(
-  asked: Config['compute']['update'],
+  { update: asked, split }: Pick<Config['compute'], 'update' | 'split'>,
   devices: readonly Device[],
 ): Promise<'device' | 'host'> {
-  if (asked === 'host') return 'host'
+  if (asked === 'host' || (asked === 'auto' && split === 'neurons')) return 'host'
   const kinds = await kindsOfHardware(devices)
   const equal = !kinds.includes(null) && kinds.length === 1
   if (equal || asked === 'auto') return equal ? 'device' : 'host'

@@ -8,7 +8,7 @@ import { largestWidth, type MemoryQuestion, type MemoryRoom, planMemory } from '
 /** Bytes of every card that a run computes on, by the card's name; null where it does not say. */
 export type CardMemory = ReadonlyMap<string, number | null>
 
-/** What a run asks of memory. */
+/** What a run asks of memory, its `compute.update` resolved. */
 export function memoryQuestion(
   { descent, compute, attack, monitor }: Config,
   network: NetworkSpec,
@@ -24,6 +24,7 @@ export function memoryQuestion(
     shard: compute.shard,
     window: compute.window,
     split: compute.split,
+    update: compute.update === 'device' ? 'device' : 'host',
     attack,
     comparator: monitor.comparator !== null,
     devices,

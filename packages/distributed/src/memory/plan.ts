@@ -17,6 +17,8 @@ export interface MemoryQuestion {
   readonly shard: number
   readonly window: number
   readonly split: 'auto' | 'examples' | 'neurons'
+  /** Where weights are updated, as `updateFor` found. */
+  readonly update: 'device' | 'host'
   readonly attack: AttackSpec
   /** True if the regret monitor holds another network of the same size. */
   readonly comparator: boolean
@@ -63,6 +65,9 @@ const TENSORFLOW_PROCESS = 388 * MIB
 
 /** An allowance for a CUDA context with cuBLAS and compiled kernels on a card: never measured. */
 const CONTEXT = 512 * MIB
+
+/** Numbers of a block of rows of the gradient that a card has at once. */
+const UPDATE_BLOCK = 2 ** 26
 
 /** WebAssembly's memory never shrinks and has holes; a card's tensors are rounded up to classes of an eighth. */
 const HOLES = { wasm: 1.25, card: 1.125 }
@@ -112,24 +117,18 @@ export function largestWidth(
 }
 
 /** How the run is laid out: what decides the lengths of its arrays. */
-function layoutOf({
-  network,
-  examples,
-  batch,
-  shard,
-  window,
-  split,
-  attack,
-  devices,
-}: MemoryQuestion) {
+function layoutOf(question: MemoryQuestion) {
+  const { network, examples, batch, shard, window, split, attack, devices } = question
   const footprint = footprintOf(network)
   const inShard = Math.min(shard, batch)
   const options = { examples, batch, shard, windowBytes: window }
   const { matrices: forms } = planWorkspace(footprint.trained, { ...options, inFlight: 0 })
-  const asked = devices.some(({ process }) => process !== null) ? 'examples' : split
+  const alone = question.update === 'device' || devices.some(({ process }) => process !== null)
+  const asked = alone ? 'examples' : split
   const { by } = chooseSplit(network, forms, { asked, attack, batch, shard })
   const inFlight = by === 'neurons' ? Number(batch > shard) : shardsInFlight(devices)
-  const workspace = planWorkspace(footprint.trained, { ...options, inFlight })
+  const onDevice = question.update === 'device'
+  const workspace = planWorkspace(footprint.trained, { ...options, inFlight, onDevice })
   const trainedBranches = new Set(footprint.trained.map(({ name }) => name.replace(/\d+/, ''))).size
   const layers = footprint.trained.slice(0, footprint.trained.length / trainedBranches)
   const branches = network.init === 'subtract' ? 2 : trainedBranches
@@ -234,16 +233,22 @@ function programOf({ backend, process }: Device): number {
 function cardParts(question: MemoryQuestion, layout: Layout, card: string): MemoryPart[] {
   const lanes = question.devices.filter(device => cardOf(device) === card).length
   const each = lanes === 1 ? '' : `, of ${lanes} lanes`
-  const work = 4 * plainNumbers(layout.work) * HOLES.card
+  const updated = layout.workspace.matrices.filter(({ onDevice }) => onDevice)
+  const held = updated.reduce((sum, { rows, cols }) => sum + rows * cols, 0)
+  const initial = question.network.init === 'subtract' ? 0 : held
+  const block = Math.max(0, ...updated.map(m => Math.min(UPDATE_BLOCK, m.rows * m.cols)))
+  const factors = Math.max(0, ...updated.map(m => question.batch * (m.rows + m.cols)))
+  const work = 4 * (plainNumbers(layout.work) + block + factors) * HOLES.card
   return [
     part(
       'weights',
       lanes * residentNumbers(question, layout),
       `the matrices that passes read${each}`,
     ),
-    estimate('shards', lanes * work, `what an attack has in work${each}`),
+    part('update', lanes * (held + initial), `D and W_0 of those that the card updates${each}`),
+    estimate('shards', lanes * work, `what an attack or an update has in work${each}`),
     estimate('context', CONTEXT, 'the driver’s and cuBLAS’s own: an allowance'),
-  ]
+  ].filter(({ bytes }) => bytes > 0)
 }
 
 /** Numbers of the matrices that passes read, which a backend with a memory of its own keeps there. */

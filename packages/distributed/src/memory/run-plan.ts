@@ -1,6 +1,7 @@
 import { loadData, type NetworkSpec, networkFrom } from '@saddle/core'
 import type { Config } from '../config/schema.js'
 import { chooseDevices, type Wanted } from '../devices/resolve.js'
+import { updateFor } from '../devices/update.js'
 import { networkOf } from '../run/network.js'
 import { type CardMemory, memoryQuestion, roomBytes } from './check.js'
 import { largestWidth, type MemoryQuestion, type MemoryRoom, planMemory } from './plan.js'
@@ -41,7 +42,9 @@ export async function planRun(config: Config, options: PlanOptions = {}): Promis
   })
   const directory = options.directory ?? process.cwd()
   const data = await loadData(config.data, { seed: config.seed, directory })
-  const question = memoryQuestion(config, networkOf(config, data).spec, data, devices)
+  const update = await updateFor(compute, devices)
+  const resolved = { ...config, compute: { ...compute, update } }
+  const question = memoryQuestion(resolved, networkOf(config, data).spec, data, devices)
   return planned(question, cards)
 }
 
@@ -59,7 +62,8 @@ export async function planNetwork(question: NetworkQuestion): Promise<RunPlan> {
   const { devices, cards } = await chooseDevices(wanted)
   const attack = { kind: 'pgd', steps, restarts: 1, objective: 'loss' } as Config['attack']
   const sizes = { examples, batch: examples, testExamples: 0, shard: 128, window: 2 ** 28 }
-  const asked = { split: 'auto', attack, comparator: false } as const
+  const update = await updateFor({ update: 'auto', split: 'auto' }, devices)
+  const asked = { split: 'auto', update, attack, comparator: false } as const
   return planned({ network: networkFrom(network).spec, ...sizes, ...asked, devices }, cards)
 }
 

@@ -73,7 +73,7 @@ async function rounds<T>(
     if (ended !== null) return ended
     if (stops === 1) {
       open(words, true)
-      throw (await members).error ?? left('A rank was asked to stop.')
+      throw left('A rank was asked to stop.')
     }
     await collective.allgatherv(
       gathered.subarray(0, total * length),

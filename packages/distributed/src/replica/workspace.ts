@@ -62,7 +62,7 @@ export interface WorkspaceOptions {
   /** Where neurons are split: rows of the whole matrices, and of their slices. */
   readonly neurons?: { readonly rows: number; readonly slice: number }
   readonly gradients?: WantedForm
-  /** True if devices update themselves the matrices whose factors they can read at once. */
+  /** True if devices update themselves the matrices whose factors a window has room for at once. */
   readonly onDevice?: boolean
 }
 
@@ -81,19 +81,13 @@ export function formsOf(
   batch: number,
   wanted: WantedForm = 'auto',
 ): GradientForm[] {
-  return trained.map(matrix => formOf(matrix, batch, wanted))
-}
-
-function formOf(
-  { name, rows, cols }: TravellingMatrix,
-  batch: number,
-  wanted: WantedForm = 'auto',
-): GradientForm {
-  const factorBytes = 4 * batch * (rows + cols)
-  const denseBytes = 4 * rows * cols
-  const fewer = denseBytes < factorBytes ? 'dense' : 'factors'
-  const form = wanted === 'auto' ? fewer : wanted
-  return { name, rows, cols, form, factorBytes, denseBytes }
+  return trained.map(({ name, rows, cols }) => {
+    const factorBytes = 4 * batch * (rows + cols)
+    const denseBytes = 4 * rows * cols
+    const fewer = denseBytes < factorBytes ? 'dense' : 'factors'
+    const form = wanted === 'auto' ? fewer : wanted
+    return { name, rows, cols, form, factorBytes, denseBytes }
+  })
 }
 
 /** A matrix whose gradients travel. */
@@ -130,8 +124,8 @@ export function planWorkspace(
   options: WorkspaceOptions,
   held: readonly number[] = trained.map(({ rows }) => rows),
 ): WorkspacePlan {
-  const { examples, batch, shard, windowBytes, inFlight, gradients = 'auto' } = options
-  const forms = trained.map(matrix => formOf(matrix, batch, gradients))
+  const { examples, batch, shard, windowBytes, inFlight } = options
+  const forms = travellingForms(trained, options)
   const bytesPerExample = forms
     .filter(f => f.form === 'factors')
     .reduce((sum, f) => sum + 4 * (f.rows + f.cols), 0)
@@ -164,6 +158,25 @@ export function planWorkspace(
       }
     }),
   }
+}
+
+/**
+ * The form that each matrix takes. Where devices update, factors of one window cross once, dense gradients with every shard, and the weights after them:
+ * all matrices take factors that a window has room for.
+ */
+export function travellingForms(
+  trained: readonly TravellingMatrix[],
+  {
+    batch,
+    windowBytes,
+    onDevice,
+    gradients = 'auto',
+  }: Pick<WorkspaceOptions, 'batch' | 'windowBytes' | 'onDevice' | 'gradients'>,
+): GradientForm[] {
+  const forms = formsOf(trained, batch, gradients)
+  const factors = forms.reduce((sum, f) => sum + f.factorBytes, 0)
+  if (onDevice !== true || gradients !== 'auto' || factors > windowBytes) return forms
+  return forms.map(f => ({ ...f, form: 'factors' }))
 }
 
 /** Slots of the log at most: what a device has missed is made up for step by step. */

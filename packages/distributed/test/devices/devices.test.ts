@@ -1,6 +1,13 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { registerBackend } from '@saddle/core'
-import { type ConfigInput, configHash, parseConfig, train } from '@saddle/distributed'
+import {
+  type ConfigInput,
+  configHash,
+  devices,
+  parseConfig,
+  resume,
+  train,
+} from '@saddle/distributed'
 import t from 'tap'
 import { type Device, parseDevice } from '../../dist/devices/device.js'
 import { chooseDevices } from '../../dist/devices/resolve.js'
@@ -21,7 +28,14 @@ registerBackend({
     if (tf.findBackendFactory('cards') === null)
       tf.registerBackend('cards', () => new tf.KernelBackend())
   },
-  devices: () => [0, 1, 2].map(ordinal => ({ ordinal, name: `Card ${ordinal}`, memoryBytes: 1 })),
+  devices: () =>
+    [0, 1, 2].map(ordinal => ({
+      ordinal,
+      name: `Card ${ordinal}`,
+      memoryBytes: 2 ** 20,
+      computeCapability: '9.0',
+      driver: '550.1',
+    })),
 })
 
 const NAMES: [id: string, device: Omit<Device, 'id'>][] = [
@@ -63,6 +77,37 @@ t.test('a number that is not there is refused, with those that are', async t => 
       message: /cards:7 is not there: cards sees cards:0 \(Card 0\), cards:1 \(Card 1\), cards:2/,
     },
   )
+})
+
+t.test('cards say what memory they have; a run is planned and checked by it', async t => {
+  const { cards } = await chooseDevices({
+    backend: 'auto',
+    workers: 'auto',
+    devices: ['cards:2', 'cards:2', 'wasm'],
+  })
+  t.same([...cards], [['cards:2', 2 ** 20]])
+  const reported = (await devices()).find(({ backend }) => backend === 'cards')!
+  t.match(reported.devices[1], {
+    id: 'cards:1',
+    name: 'Card 1',
+    memoryBytes: 2 ** 20,
+    computeCapability: '9.0',
+    driver: '550.1',
+    autoWorkers: 0,
+  })
+  const wasm = (await devices()).find(({ preferred }) => preferred)!
+  t.ok(wasm.devices[0]!.autoWorkers >= 1, 'one a core')
+  const out = `${t.testdir()}/run`
+  const wide: ConfigInput = {
+    ...deep,
+    network: { ...deep.network, width: 1024 },
+    compute: { ...deep.compute, backend: 'auto', devices: ['cards:2'] },
+  }
+  await t.rejects(train(wide, { out }), {
+    code: 'CONFIG',
+    message: /the memory of cards:2 is .*saddle plan/,
+  })
+  t.notOk(existsSync(out))
 })
 
 t.test('devices are dealt to workers in turn; without a list, those of the backend', async t => {
@@ -114,3 +159,40 @@ t.test('the hash of a configuration holds the kinds of devices, not how many or 
   t.not(hash({ devices: ['tensorflow:cpu'] }), hash({ devices: ['tensorflow:gpu:0'] }))
   t.equal(hash({ devices: ['tensorflow:gpu:1'] }), hash({ devices: ['tensorflow:gpu:0'] }))
 })
+
+t.test(
+  'a run goes on on other devices of its kinds, to the same bits, and on no others',
+  async t => {
+    const folder = t.testdir()
+    const [whole, out] = [`${folder}/whole`, `${folder}/moved`]
+    const config: ConfigInput = { ...deep, descent: { ...deep.descent, steps: 3 } }
+    const expected = await train(config, { out: whole })
+    const stop = new AbortController()
+    const half = await train(config, {
+      out,
+      signal: stop.signal,
+      onEvent: ({ kind }) => {
+        if (kind === 'step') stop.abort()
+      },
+    })
+    t.match(half, { status: 'stopped', stepsDone: 1 })
+    const refusals: [devices: string[], message: RegExp][] = [
+      [['cpu'], /began on wasm and can't go on on cpu: the last bits/],
+      [['wasm', 'cpu'], /go on on cpu\+wasm.*devices of wasm/],
+      [['wasm:1'], /cores are not numbered/],
+    ]
+    for (const [devices, message] of refusals)
+      await t.rejects(resume(out, { devices }), { code: 'CONFIG', message }, devices.join())
+    const moved = await resume(out, { devices: ['wasm', 'process:wasm'] })
+    t.equal(moved.weights, expected.weights)
+    t.match(moved, { status: 'done', workers: 2 })
+    // Neurons that were split can't be by processes; the choice of one hidden layer is in the run's hash.
+    const shallow: ConfigInput = { ...deep, network: { ...deep.network, depth: 1 } }
+    const one = { ...shallow, descent: { ...deep.descent, steps: 1 } }
+    await train(one, { out: `${folder}/shallow` })
+    await t.rejects(resume(`${folder}/shallow`, { devices: ['process:wasm'] }), {
+      code: 'CONFIG',
+      message: /compute\.split: auto.*can only split examples/,
+    })
+  },
+)

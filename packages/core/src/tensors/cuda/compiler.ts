@@ -29,6 +29,9 @@ function targetFor(capability: number, supported: readonly number[]): Target {
   return { architecture: `compute_${Math.max(...older)}`, form: 'ptx' }
 }
 
+/** Products and sums are rounded one by one, as on the host: what a sweep over memory waits for is not arithmetic. */
+const EXACT = '--fmad=false'
+
 /** Compiles CUDA C for one device; what was compiled once is found on disk the next time. */
 export class Compiler {
   readonly #device: Device
@@ -59,7 +62,13 @@ export class Compiler {
   /** The module of `source`, loaded on the device. @throws SaddleError BACKEND with the compiler's log. */
   load(name: string, source: string): number {
     const { architecture } = this.#target
-    const key = programKey([source, architecture, this.#version, this.#device.cuda.files.nvrtc])
+    const key = programKey([
+      source,
+      architecture,
+      EXACT,
+      this.#version,
+      this.#device.cuda.files.nvrtc,
+    ])
     const program = this.#cache.read(key) ?? this.#compiled(name, source, key)
     const out = new BigUint64Array(1)
     this.#device.check('cuModuleLoadData', this.#device.cuda.driver.cuModuleLoadData(out, program))
@@ -79,7 +88,7 @@ export class Compiler {
     this.#check('nvrtcCreateProgram', created)
     try {
       const program = handle[0]!
-      const options = [`--gpu-architecture=${this.#target.architecture}`]
+      const options = [`--gpu-architecture=${this.#target.architecture}`, EXACT]
       const status = nvrtc.nvrtcCompileProgram(program, options.length, options)
       if (status !== 0) this.#check(`nvrtcCompileProgram(${name}.cu)`, status, this.#log(program))
       return this.#result(program)

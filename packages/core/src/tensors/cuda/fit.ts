@@ -1,6 +1,8 @@
 /** Bytes of a device at the moment when it had no room. */
 export interface HeldBytes {
   readonly asked: number
+  /** Whether that was for a matrix that stays. */
+  readonly toStay: boolean
   /** In tensors of this thread, rounded up to their size classes, those that stay included. */
   readonly inUse: number
   /** In matrices that stay, which take the same for any number of examples. */
@@ -11,7 +13,8 @@ export interface HeldBytes {
 const ROUNDED_UP = 9 / 8
 
 /**
- * How many examples would have had room where `examples` had none: all that does not stay is in proportion to them,
+ * How many examples would have had room where `examples` had none: all that does not stay is in proportion to them (for a
+ * tensor that was asked for; a matrix takes its part of what is free),
  *
  *   N = free + (inUse − staying) over 9/8 · (asked + inUse − staying)/examples
  *
@@ -22,6 +25,8 @@ const ROUNDED_UP = 9 / 8
  */
 export function examplesThatFit(held: HeldBytes, free: number, examples: number): number {
   const passing = held.inUse - held.staying
-  const each = (ROUNDED_UP * (held.asked + passing)) / examples
-  return Math.max(0, Math.min(examples - 1, Math.floor((free + passing) / each)))
+  const [matrix, tensor] = held.toStay ? [held.asked, 0] : [0, held.asked]
+  const each = (ROUNDED_UP * (tensor + passing)) / examples
+  if (each === 0) return 0
+  return Math.max(0, Math.min(examples - 1, Math.floor((free + passing - matrix) / each)))
 }

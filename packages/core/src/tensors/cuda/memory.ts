@@ -45,12 +45,15 @@ export class DeviceMemory {
     return { bytesInUse: this.#bytesInUse, bytesWaiting: this.#bytesWaiting }
   }
 
-  /** @throws SaddleError BACKEND if the device has no room, not even after all that waits was given back. */
-  take(bytes: number): DeviceBuffer {
+  /**
+   * @param toStay for a matrix that stays: an error says so.
+   * @throws SaddleError BACKEND if the device has no room, not even after all that waits was given back.
+   */
+  take(bytes: number, toStay = false): DeviceBuffer {
     const size = sizeClass(bytes)
     const waiting = this.#free.get(size)?.pop()
     if (waiting !== undefined) this.#bytesWaiting -= size
-    const address = waiting ?? this.#allocate(size)
+    const address = waiting ?? this.#allocate(size, toStay)
     this.#bytesInUse += size
     return { address, bytes: size, users: 1, stays: null }
   }
@@ -80,13 +83,14 @@ export class DeviceMemory {
     this.#device.synchronize()
   }
 
-  #allocate(bytes: number): number {
+  #allocate(bytes: number, toStay: boolean): number {
     const first = this.#device.allocate(bytes)
     if (first.status === 0) return first.address
     if (first.status === OUT_OF_MEMORY) this.trim()
     const second = first.status === OUT_OF_MEMORY ? this.#device.allocate(bytes) : first
     if (second.status === 0) return second.address
     const held = { inUse: this.#bytesInUse, staying: this.#bytesStaying }
-    throw outOfMemory(this.#device.failed(second.call, second.status), { asked: bytes, ...held })
+    const failed = this.#device.failed(second.call, second.status)
+    throw outOfMemory(failed, { asked: bytes, toStay, ...held })
   }
 }

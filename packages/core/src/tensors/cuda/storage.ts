@@ -142,9 +142,9 @@ export class CudaStorage extends MathBackendCPU {
 
   /** Says that a float32 tensor stays on the device for many products: its copy in bf16 is then kept, too. */
   stays(tensor: tf.TensorInfo): void {
-    this.deviceAddress(tensor)
-    const { place, length } = this.#of(tensor.dataId)
-    this.runtime.memory.stay(place!.buffer, length)
+    const numbers = this.#of(tensor.dataId)
+    numbers.place ??= this.#send(numbers, true)
+    this.runtime.memory.stay(numbers.place.buffer, numbers.length)
   }
 
   /** Says that a tensor that stays has other numbers now. */
@@ -164,7 +164,8 @@ export class CudaStorage extends MathBackendCPU {
       const copy = this.#narrow(buffer.address + offset, length)
       return { address: copy.address, release: () => this.#release(copy) }
     }
-    const narrow = buffer.stays.narrow ?? this.#narrow(buffer.address, buffer.stays.length)
+    const { length: all } = buffer.stays
+    const narrow = buffer.stays.narrow ?? this.#narrow(buffer.address, all, true)
     if (narrow !== buffer.stays.narrow) this.runtime.memory.stay(narrow, 0)
     buffer.stays.narrow = narrow
     return { address: narrow.address + offset / 2, release: () => {} }
@@ -221,10 +222,10 @@ export class CudaStorage extends MathBackendCPU {
     return array
   }
 
-  #send({ dtype, host, length }: TensorNumbers): Place {
+  #send({ dtype, host, length }: TensorNumbers, toStay = false): Place {
     const Wanted = ARRAYS[dtype as DeviceType]
     const array = host instanceof Wanted ? host : Wanted.from((host ?? []) as ArrayLike<number>)
-    const buffer = this.runtime.memory.take(array.byteLength)
+    const buffer = this.runtime.memory.take(array.byteLength, toStay)
     this.#held.add(buffer)
     // One number, as most constants are, goes along with a launch: nothing waits for it.
     if (array.length === 1) this.#fill(buffer.address, array)
@@ -238,8 +239,8 @@ export class CudaStorage extends MathBackendCPU {
     this.runtime.launch(FILL, wide ? 'fill_4' : 'fill_1', 1, [address(to), integer(bits)])
   }
 
-  #narrow(from: number, length: number): DeviceBuffer {
-    const copy = this.runtime.memory.take(2 * length)
+  #narrow(from: number, length: number, toStay = false): DeviceBuffer {
+    const copy = this.runtime.memory.take(2 * length, toStay)
     this.#held.add(copy)
     this.runtime.launch(NARROW, 'narrow', length, [address(from), address(copy.address)])
     return copy

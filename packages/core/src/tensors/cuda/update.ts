@@ -39,11 +39,9 @@ class CudaUpdate implements DeviceUpdate {
     const { rows, cols, data } = matrix.displacement
     matricesChanged([matrix.weights])
     // D is sent, and W made of it here: the host's W may be of another step.
-    const sent = tf.tensor2d(data, [rows, cols])
-    this.#displacement = this.#owned(tf.add(sent, 0))
+    this.#displacement = tf.keep(tf.tensor2d(data, [rows, cols]))
     storage.stays(this.#displacement)
-    this.#weights = this.#owned(tf.add(residentTensor(matrix.initial), this.#displacement))
-    sent.dispose()
+    this.#weights = tf.keep(tf.add(residentTensor(matrix.initial), this.#displacement))
     keepResident(matrix.weights, this.#weights)
   }
 
@@ -103,12 +101,6 @@ class CudaUpdate implements DeviceUpdate {
   close(): void {
     matricesChanged([this.#matrix.weights])
     this.#displacement.dispose()
-  }
-
-  /** A tensor that no scope disposes of, and whose numbers are on the device only. */
-  #owned(tensor: tf.Tensor): tf.Tensor2D {
-    this.#storage.deviceAddress(tensor)
-    return tf.keep(tensor) as tf.Tensor2D
   }
 
   /** All shards side by side: signal [rows, n], input [n, cols]. */

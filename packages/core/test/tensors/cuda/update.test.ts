@@ -169,8 +169,11 @@ t.test('an update gives back all that it held, and sends D and W_0 only', async 
 
 t.test('the examples that fit a device are in proportion to what they take', async t => {
   // 64 examples took 600 of 1000 bytes beside 300 that stay, and asked for 300 more.
-  const held = { asked: 300, inUse: 900, staying: 300 }
+  const held = { asked: 300, toStay: false, inUse: 900, staying: 300 }
   t.equal(examplesThatFit(held, 100, 64), Math.floor(700 / ((9 / 8) * (900 / 64))))
   t.equal(examplesThatFit(held, 1e9, 64), 63, 'fewer than there were')
-  t.equal(examplesThatFit({ asked: 300, inUse: 300, staying: 300 }, 100, 1), 0)
+  t.equal(examplesThatFit({ ...held, inUse: 300 }, 100, 1), 0)
+  const matrix = { ...held, toStay: true }
+  t.equal(examplesThatFit(matrix, 100, 64), Math.floor(400 / ((9 / 8) * (600 / 64))))
+  t.equal(examplesThatFit({ ...matrix, inUse: 300 }, 100, 64), 0)
 })
