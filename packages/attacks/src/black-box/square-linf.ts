@@ -41,8 +41,12 @@ export function squaresLinf(example: Example, shape: ImageShape, stream: Stream)
 
 /** Height and width of the square that covers `share` of the pixels, at least 1. */
 function squareOf(share: number, { height, width }: ImageShape): { height: number; width: number } {
-  const side = Math.max(Math.round(Math.sqrt(share * height * width)), 1)
-  if (side <= height && side <= width) return { height: side, width: side }
-  const across = Math.max(Math.round((share * height * width) / Math.min(height, width)), 1)
-  return height <= width ? { height, width: across } : { height: across, width }
+  const area = share * height * width
+  const shorter = Math.min(height, width)
+  if (Math.sqrt(area) <= shorter) {
+    const side = Math.max(Math.round(Math.sqrt(area)), 1)
+    return { height: side, width: side }
+  }
+  const longer = Math.max(Math.round(area / shorter), 1)
+  return height <= width ? { height, width: longer } : { height: longer, width }
 }

@@ -35,7 +35,7 @@ const d = reference.x.length / reference.y.length
 const FEW = 16
 const ALL = reference.y.length
 
-await useBackend('cpu')
+await useBackend('wasm')
 
 const net = perceptron(reference.layers)
 
