@@ -136,10 +136,9 @@ function find(from, name) {
   }
 }
 
-function namesOf({ dependencies = {}, optionalDependencies = {} }) {
-  return Object.keys({ ...dependencies, ...optionalDependencies }).filter(
-    name => !LEFT_OUT.includes(name),
-  )
+function namesOf({ dependencies = {}, optionalDependencies = {}, peerDependencies = {} }) {
+  const names = Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies })
+  return names.filter(name => !LEFT_OUT.includes(name))
 }
 
 function readManifest(folder) {

@@ -32,7 +32,7 @@ export function memoryQuestion(
 }
 
 /** Bytes that this process may use: the machine's, or what a container was given of them. */
-export function usableMemory(): number {
+function usableMemory(): number {
   const limit = process.constrainedMemory?.() ?? 0
   return limit > 0 ? Math.min(totalmem(), limit) : totalmem()
 }

@@ -26,7 +26,7 @@ export interface MemoryQuestion {
 }
 
 /** What one thing takes. */
-export interface MemoryPart {
+interface MemoryPart {
   readonly name: string
   /** Of all of them together. */
   readonly bytes: number

@@ -123,18 +123,17 @@ t.test('devices are dealt to workers in turn; without a list, those of the backe
 })
 
 t.test('each process reports the CUDA_VISIBLE_DEVICES that it got', async t => {
-  for (const visible of ['0', '1', '']) {
-    const device: Device = {
-      id: `wasm on ${visible}`,
-      backend: 'wasm',
-      ordinal: null,
-      process: { visible },
-    }
-    const file = new URL('../fixtures/environment.lane.mjs', import.meta.url).href
-    const child = new LaneChild({ device, memoryFd: null, deadline: 60, file })
-    t.same(await child.ask({ kind: 'probe', device }), { visible, order: 'PCI_BUS_ID' })
-    child.kill()
-  }
+  const file = new URL('../fixtures/environment.lane.mjs', import.meta.url).href
+  const expected = { 'tensorflow:gpu:0': '0', 'tensorflow:gpu:1': '1', 'tensorflow:cpu': '' }
+  // All at once, as the lanes of a run are.
+  await Promise.all(
+    Object.entries(expected).map(async ([id, visible]) => {
+      const device = parseDevice(id)
+      const child = new LaneChild({ device, memoryFd: null, deadline: 60, file })
+      t.same(await child.ask({ kind: 'probe', device }), { visible, order: 'PCI_BUS_ID' }, id)
+      child.kill()
+    }),
+  )
 })
 
 t.test('mixed devices train, and the log says what is not promised', async t => {
