@@ -30,8 +30,10 @@ export async function takeSteps(
   const { descent, checkpoints, compute } = config
   const context = contextOf(session, pool, shards)
   let saved = history.step
-  await session.agree({})
-  while (!session.stopped && history.step < descent.steps) {
+  for (;;) {
+    // A request since the last step, that no attack has looked at yet.
+    await session.agree({})
+    if (session.stopped || history.step >= descent.steps) break
     const { value: record, error } = await settle(() => trainStep(context, history.step))
     await session.agree({ error })
     if (record === undefined) break

@@ -48,6 +48,8 @@ export class WorkerPool implements AsyncDisposable {
   readonly #piscina: Piscina
   readonly #options: PoolOptions
   readonly #watched = new Set<number>()
+  /** Settled when the thread of each that is watched has ended. */
+  readonly #ends: Promise<void>[] = []
   readonly #broken: Promise<never>
   readonly #stop: AnySetup['stop']
   /** Called when the members of a team have come to a round. */
@@ -207,6 +209,8 @@ export class WorkerPool implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#dealer.close(new Error('The pool of workers was closed.'))
     await this.#piscina.destroy()
+    // A thread that was lost just before is none of Piscina's any more.
+    await Promise.all(this.#ends)
   }
 
   /** Frees a thread's slot, and its memory on devices, when it has really ended, which `workerDestroy` does not say. */
@@ -215,11 +219,15 @@ export class WorkerPool implements AsyncDisposable {
       const { threadId } = thread
       if (threadId < 0 || this.#watched.has(threadId)) continue
       this.#watched.add(threadId)
-      thread.once('exit', () => {
-        this.#dealer.leave(threadId)
-        freeSlots(slots, threadId)
-        currentBackend().reclaim?.(threadId)
+      const end = new Promise<void>(resolve => {
+        thread.once('exit', () => {
+          this.#dealer.leave(threadId)
+          freeSlots(slots, threadId)
+          currentBackend().reclaim?.(threadId)
+          resolve()
+        })
       })
+      this.#ends.push(end)
     }
   }
 }

@@ -151,7 +151,7 @@ t.test('a missing manifest or folder, and another format, are told apart', async
   writeFileSync(manifest, JSON.stringify({ format: 1, files }))
   await t.rejects(readCheckpoint(path!), {
     code: 'CHECKPOINT',
-    message: /has format 1; .* reads format 2/,
+    message: /has format 1; .* reads formats 2 and 3/,
   })
   for (const content of ['', 'null', '3', '{}', '{"format":2}', '{"format":2,"files":{}}']) {
     writeFileSync(manifest, content)

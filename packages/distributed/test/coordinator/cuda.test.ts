@@ -142,7 +142,7 @@ t.test('a full device names the shard that would fit', async t => {
       },
       { out: `${folder}/${shard}`, workers: 1 },
     )
-  process.env.FAKE_CUDA_MEMORY = String(480 << 10)
+  process.env.FAKE_CUDA_MEMORY = String(380 << 10)
   t.teardown(() => delete process.env.FAKE_CUDA_MEMORY)
   const shards = [37]
   for (let tries = 0; tries < 4; tries++) {
@@ -160,7 +160,7 @@ t.test('a full device names the shard that would fit', async t => {
   }
   t.comment(`shards: ${shards}`)
   t.ok(shards.length >= 2 && shards.length <= 4, 'the bound is close to what fits')
-  process.env.FAKE_CUDA_MEMORY = String(50 << 10)
+  process.env.FAKE_CUDA_MEMORY = String(70 << 10)
   await t.rejects(run(1), { message: /Not one example fits beside the matrices/ })
 })
 

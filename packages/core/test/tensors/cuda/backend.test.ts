@@ -138,7 +138,8 @@ t.test('memory is counted, used again by size, and given back', async t => {
 
 t.test('without stream-ordered allocation memory is taken by cuMemAlloc', async t => {
   await start({ FAKE_CUDA_POOLS: '0', FAKE_CUDA_FAIL: 'cuMemAlloc:2', FAKE_CUDA_STATUS: '700' })
-  t.throws(() => tf.tidy(() => tf.add(1, 2).dataSync()), { message: /cuMemAlloc failed with/ })
+  const work = () => tf.tidy(() => tf.add(tf.tensor1d([1, 2]), 1).dataSync())
+  t.throws(work, { message: /cuMemAlloc failed with/ })
 })
 
 t.test('what waits is given back before memory is said to be short', async t => {
