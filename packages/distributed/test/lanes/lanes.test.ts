@@ -112,6 +112,7 @@ t.test('no process outlives a run that ends, nor one whose parent is killed', as
   const script = fileURLToPath(new URL('../fixtures/run.mjs', import.meta.url))
   const long = { ...config, descent: { ...deep.descent, steps: 5000 } }
   const parent = spawn(process.execPath, [script, `${folder}/killed`, JSON.stringify(long)])
+  t.teardown(() => parent.kill('SIGKILL'))
   const up = () =>
     existsSync(`${folder}/killed/log.jsonl`) ? workersReady(`${folder}/killed`).length : 0
   t.ok(await within(60, () => up() === 2), 'both processes came up')
