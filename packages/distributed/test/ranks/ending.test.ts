@@ -95,7 +95,7 @@ t.test(
     if (!launchers.mpich.missing) {
       const asked = saddleOn(launchers.mpich, 2, ...resumed)
       const ended = asked.ended()
-      await reaches(22, ended)
+      await reaches(steps + 2, ended)
       process.kill(asked.pid, 'SIGTERM')
       t.equal((await ended).code, 75, 'SIGTERM to the mpirun of MPICH')
     }
