@@ -49,6 +49,28 @@ for (const [name, config] of Object.entries({ deep, classes }))
     }
   })
 
+t.test('workers that throw or exit in mid-task change no bit', async t => {
+  const folder = t.testdir()
+  const clean = await train(on(deep, 'cuda'), { out: `${folder}/clean`, workers: 2 })
+  const faults = `${folder}/faults`
+  mkdirSync(faults)
+  for (const fault of ['throw-1', 'exit-3', 'settle']) writeFileSync(`${faults}/${fault}`, '')
+  process.env.SADDLE_TEST_FAULTS = faults
+  const again = await train(on(deep, 'cuda'), {
+    out: `${folder}/again`,
+    workers: 2,
+    workerFile: faulty,
+  })
+  t.same(readdirSync(faults), [], 'every fault happened')
+  t.equal(again.weights, clean.weights)
+  closeCuda()
+  t.match(
+    readFileSync(fake.log, 'utf8').trim().split('\n').at(-1),
+    /device 0 ended: 0 allocations, 0 streams, 0 modules, 0 handles left/,
+    'workers that died, or were ended with their pool, hold nothing',
+  )
+})
+
 t.test('a precision is that of the search, and of nothing else', async t => {
   const folder = t.testdir()
   const run = async (name: string, precision: Precision, attack = deep.attack) => {
@@ -262,26 +284,4 @@ t.test('unequal devices leave the update to the host', async t => {
     { code: 'CONFIG', message: /one that does not/ },
   )
   t.notOk(existsSync(`${folder}/device`))
-})
-
-t.test('workers that throw or exit in mid-task change no bit', async t => {
-  const folder = t.testdir()
-  const clean = await train(on(deep, 'cuda'), { out: `${folder}/clean`, workers: 2 })
-  const faults = `${folder}/faults`
-  mkdirSync(faults)
-  for (const fault of ['throw-1', 'exit-3', 'settle']) writeFileSync(`${faults}/${fault}`, '')
-  process.env.SADDLE_TEST_FAULTS = faults
-  const again = await train(on(deep, 'cuda'), {
-    out: `${folder}/again`,
-    workers: 2,
-    workerFile: faulty,
-  })
-  t.same(readdirSync(faults), [], 'every fault happened')
-  t.equal(again.weights, clean.weights)
-  closeCuda()
-  t.match(
-    readFileSync(fake.log, 'utf8').trim().split('\n').at(-1),
-    /device 0 ended: 0 allocations, 0 streams, 0 modules, 0 handles left/,
-    'workers that died, or were ended with their pool, hold nothing',
-  )
 })
