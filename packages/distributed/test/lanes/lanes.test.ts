@@ -52,7 +52,7 @@ for (const [name, [backend, config, names]] of Object.entries(CASES))
 t.test('processes that are killed, hang or run out of memory change no bit', async t => {
   const folder = t.testdir({ clean: {}, faults: {} })
   const names = ['process:wasm', 'process:wasm']
-  const config = short(on(deep, names, { deadline: 6 }))
+  const config = short(on(deep, names, { deadline: 20 }))
   const clean = await train(config, { out: `${folder}/clean/run` })
   const faults = `${folder}/faults/list`
   mkdirSync(faults)
@@ -70,7 +70,7 @@ t.test('processes that are killed, hang or run out of memory change no bit', asy
   t.same(readdirSync(faults), [], 'every fault happened')
   t.equal(lost.length, 4, lost.join('; '))
   t.match(lost.join('\n'), /process \d+ of device process:wasm was killed \(SIGKILL\)/)
-  t.match(lost.join('\n'), /no sign of life for 6 s \(compute\.deadline\) and was killed/)
+  t.match(lost.join('\n'), /no sign of life for 20 s \(compute\.deadline\) and was killed/)
   t.match(lost.join('\n'), /aborted, perhaps for want of memory.*heap/s)
   t.match(lost.join('\n'), /OOM when allocating/)
 })
