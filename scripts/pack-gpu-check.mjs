@@ -6,7 +6,6 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
-  readdirSync,
   readFileSync,
   realpathSync,
   rmSync,
@@ -23,11 +22,14 @@ import { fileURLToPath } from 'node:url'
  *
  *     node scripts/pack-gpu-check.mjs [FILE]          default: saddle-gpu-check.tar.gz
  *
- * In it are this Node, the built packages, the packages from npm that they and TensorFlow.js's tests load, those tests, the
+ * In it are a Node, the built packages, the packages from npm that they and TensorFlow.js's tests load, those tests, the
  * peer in PyTorch, and `gpu-check`, which starts it all. For the platform of this machine; build first (`pnpm build`).
+ * The Node is npm's package of one for this platform, newer than what Saddle needs: arrays of Node 20 end at 4 GiB, and a
+ * layer of 65,536 × 65,536 numbers takes 16.
  */
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const target = resolve(process.argv[2] ?? 'saddle-gpu-check.tar.gz')
+const NODE = '24.22.3'
 const OURS = ['core', 'attacks', 'distributed']
 /** Loaded by the tests, and not by the packages. */
 const FOR_TESTS = ['@tensorflow/tfjs', 'jasmine-core']
@@ -65,15 +67,26 @@ try {
   writeFileSync(join(top, 'gpu-check'), START)
   chmodSync(join(top, 'gpu-check'), 0o755)
   writeFileSync(join(top, 'README'), README)
-  copyFileSync(process.execPath, join(top, 'node'))
+  copyFileSync(fetchNode(work), join(top, 'node'))
   chmodSync(join(top, 'node'), 0o755)
-  spawnSync('strip', [join(top, 'node')])
   copyFileSync(join(root, 'LICENSE'), join(app, 'LICENSE'))
   packOurs(app)
-  pack(work, target)
+  pack(top, target)
   console.log(`${target}: ${(statSync(target).size / 2 ** 20).toFixed(0)} MiB`)
 } finally {
   rmSync(work, { recursive: true, force: true })
+}
+
+/** Node's binary for this platform, out of npm's package. */
+function fetchNode(folder) {
+  const name = `node-${process.platform}-${process.arch}@${NODE}`
+  const { status, stdout, stderr } = spawnSync('npm', ['pack', '--silent', name], {
+    cwd: folder,
+    encoding: 'utf8',
+  })
+  if (status !== 0) throw new Error(`npm pack ${name}: ${stderr}`)
+  tar('-xzf', stdout.trim(), '-C', folder)
+  return join(folder, 'package/bin/node')
 }
 
 /** Our packages, in the folders that they have here, with links to what they load. */
@@ -162,12 +175,10 @@ function copyFiles(from, to) {
 }
 
 function pack(folder, file) {
-  const { status, stderr } = spawnSync(
-    'tar',
-    ['-czf', file, '-C', folder, ...readdirSync(folder)],
-    {
-      encoding: 'utf8',
-    },
-  )
+  tar('-czf', file, '-C', dirname(folder), basename(folder))
+}
+
+function tar(...args) {
+  const { status, stderr } = spawnSync('tar', args, { cwd: work, encoding: 'utf8' })
   if (status !== 0) throw new Error(`tar: ${stderr}`)
 }

@@ -3,6 +3,8 @@ import type { DeviceUpdate, UpdatedMatrix } from '../descent/device-update.js'
 import { SaddleError } from '../errors.js'
 import type { ArrayAlgebra } from './algebra.js'
 import type { RegisteredCuda } from './cuda/backend.js'
+import { shareLedger } from './cuda/ledger.js'
+import { reclaimThread } from './cuda/reclaim.js'
 import type { FusedKernels } from './fused.js'
 import type { Precision } from './precision.js'
 import { findTensorFlow } from './tensorflow/find.js'
@@ -41,8 +43,10 @@ export interface Backend {
   load(ordinal?: number): Promise<void>
   /** The devices that it sees, once it has loaded, where it has devices of its own to choose from. */
   devices?(): readonly DeviceInfo[]
-  /** Gives back what a worker thread that has ended held on devices, once this thread has loaded the backend. */
-  reclaim?(threadId: number): void
+  /** For a thread whose worker threads will use the backend: to be called before they start, loaded here or not. */
+  keepAccount?(): void
+  /** Gives back what a worker thread that has ended held on devices. What this thread computes on does not matter. */
+  reclaim?(threadId: number): Promise<void>
   /** What it computes with, once it has loaded: for people, where that is not the same on every machine. */
   found?(): string | null
 }
@@ -155,7 +159,8 @@ registerBackend({
   withPrecision: (precision, work) => cuda!.withPrecision(precision, work),
   found: () => cuda?.found ?? null,
   devices: () => cuda?.devices ?? [],
-  reclaim: threadId => cuda?.reclaim(threadId),
+  keepAccount: shareLedger,
+  reclaim: reclaimThread,
 })
 
 let blas: { readonly found: string; readonly algebra: ArrayAlgebra } | null = null

@@ -1,4 +1,4 @@
-import { currentBackend, fromWire, SaddleError } from '@saddle/core'
+import { type Backend, fromWire, requireBackend, SaddleError } from '@saddle/core'
 import * as Comlink from 'comlink/dist/esm/comlink.mjs'
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs'
 import { Piscina } from 'piscina'
@@ -50,6 +50,8 @@ export class WorkerPool implements AsyncDisposable {
   readonly #watched = new Set<number>()
   /** Settled when the thread of each that is watched has ended. */
   readonly #ends: Promise<void>[] = []
+  /** Those that its threads compute on. */
+  readonly #backends: readonly Backend[]
   readonly #broken: Promise<never>
   readonly #stop: AnySetup['stop']
   /** Called when the members of a team have come to a round. */
@@ -62,6 +64,9 @@ export class WorkerPool implements AsyncDisposable {
     this.size = options.workers
     this.#options = options
     this.#stop = setup.stop
+    const { slots, devices } = setup
+    this.#backends = [...new Set(devices.map(({ backend }) => backend))].map(requireBackend)
+    for (const backend of this.#backends) backend.keepAccount?.()
     const filename = options.workerFile ?? new URL('./saddle.worker.js', import.meta.url)
     this.#piscina = new Piscina({
       filename: filename.href,
@@ -80,7 +85,6 @@ export class WorkerPool implements AsyncDisposable {
         ? {}
         : { resourceLimits: { maxOldGenerationSizeMb: options.heapMiB } }),
     })
-    const { slots, devices } = setup
     this.#dealer = new Dealer({
       size: options.workers,
       start: (thread, task) => this.#hand(task, thread < 0 ? null : thread),
@@ -223,12 +227,16 @@ export class WorkerPool implements AsyncDisposable {
         thread.once('exit', () => {
           this.#dealer.leave(threadId)
           freeSlots(slots, threadId)
-          currentBackend().reclaim?.(threadId)
-          resolve()
+          resolve(this.#reclaim(threadId))
         })
       })
       this.#ends.push(end)
     }
+  }
+
+  /** A failure is the device's, which nobody computes on any more. */
+  async #reclaim(threadId: number): Promise<void> {
+    await Promise.allSettled(this.#backends.map(backend => backend.reclaim?.(threadId)))
   }
 }
 

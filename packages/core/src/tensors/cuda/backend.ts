@@ -14,7 +14,6 @@ import { softmaxKernels } from './kernels/softmax.js'
 import { unaryKernels } from './kernels/unary.js'
 import { valueKernels } from './kernels/values.js'
 import { openCuda } from './native.js'
-import { reclaimThread } from './reclaim.js'
 import { Runtime } from './runtime.js'
 import { CudaStorage, isDeviceType } from './storage.js'
 import { openCudaUpdate } from './update.js'
@@ -38,8 +37,6 @@ export interface RegisteredCuda {
   readonly devices: readonly DeviceInfo[]
   /** The device that computes, for people. */
   readonly found: string
-  /** Gives back what a thread of this process that has ended held on any device. */
-  reclaim(threadId: number): void
 }
 
 let open: { readonly ordinal: number; readonly found: string } | null = null
@@ -68,7 +65,7 @@ export async function registerCuda(ordinal = 0): Promise<RegisteredCuda> {
     registerKernels()
     process.once('exit', closeAtExit)
   }
-  return { found: open.found, devices, reclaim: threadId => reclaimThread(cuda, threadId) }
+  return { found: open.found, devices }
 }
 
 /** Gives all memory back to the device, and its context. What computes in this thread must be chosen anew. */

@@ -1,4 +1,4 @@
-import { getEnvironmentData, isMainThread, setEnvironmentData, threadId } from 'node:worker_threads'
+import { getEnvironmentData, setEnvironmentData, threadId } from 'node:worker_threads'
 
 /**
  * What each thread of the process holds on devices, in shared memory. A worker thread that is ended gives nothing
@@ -24,15 +24,20 @@ const CAPACITY = 1 << 16
 /** Two numbers an entry: who holds what kind of thing where (0: free), and the thing. */
 let entries: BigInt64Array | undefined
 
-/** The main thread makes the ledger; workers started after that inherit it. Without one, each keeps its own. */
+/** The ledger that this thread inherited; otherwise its own, which threads that it starts from now on inherit. */
 function ledger(): BigInt64Array {
   if (entries !== undefined) return entries
   const inherited = getEnvironmentData(NAME)
   const buffer =
     inherited instanceof SharedArrayBuffer ? inherited : new SharedArrayBuffer(16 * CAPACITY)
-  if (isMainThread) setEnvironmentData(NAME, buffer as unknown as string)
+  setEnvironmentData(NAME, buffer as unknown as string)
   entries = new BigInt64Array(buffer)
   return entries
+}
+
+/** Makes the ledger, if there is none yet, so that threads started from now on write into one that outlives them. */
+export function shareLedger(): void {
+  ledger()
 }
 
 function tagOf(thread: number, { device, kind }: Omit<Held, 'value'>): bigint {

@@ -1,11 +1,14 @@
 import { type Held, type HeldKind, takeHeld } from './ledger.js'
-import type { Cuda } from './native.js'
+import { openCuda } from './native.js'
 
 /**
  * Gives back what a thread that has ended held on its devices, from this thread. The driver waits for work that is
  * still under way. A failure is passed over: there is nobody left to tell, and the process's end gives back the rest.
  */
-export function reclaimThread({ driver, cublas }: Cuda, thread: number): void {
+export async function reclaimThread(thread: number): Promise<void> {
+  const all = takeHeld(thread)
+  if (all.length === 0) return
+  const { driver, cublas } = await openCuda()
   const give: Record<HeldKind, (value: number) => unknown> = {
     module: value => driver.cuModuleUnload(value),
     product: value => cublas.cublasDestroy(value),
@@ -15,7 +18,7 @@ export function reclaimThread({ driver, cublas }: Cuda, thread: number): void {
   }
   const own = new BigUint64Array(1)
   driver.cuCtxGetCurrent(own)
-  for (const [device, held] of byDevice(takeHeld(thread))) {
+  for (const [device, held] of byDevice(all)) {
     const context = new BigUint64Array(1)
     if (driver.cuDevicePrimaryCtxRetain(context, device) !== 0) continue
     driver.cuCtxSetCurrent(context[0]!)
