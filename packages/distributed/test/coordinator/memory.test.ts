@@ -18,11 +18,12 @@ t.test('four workers hold the weights once', async t => {
   const small = await residentMiB(narrow, 4, 3)
   const large = await residentMiB(wide, 4, 3)
   // W_0, D and W of the m × m layer: 300 MiB. A copy of W alone in each worker would add 400 MiB more; blocks in
-  // work and what the allocator keeps added 80 (Node 20) to 200 MiB (Node 24) when measured.
+  // work and what the allocator keeps added 80 (Node 20) to 200 MiB (Node 24) when measured; what the narrow run keeps of
+  // its heap, and the wide one does not, took 30 away. Two of the three alone would be 0.67.
   const held = (3 * 4 * (wide ** 2 - narrow ** 2)) / 2 ** 20
   const grown = large.at(-1)! - small.at(-1)!
   t.ok(
-    grown > 0.9 * held,
+    grown > 0.75 * held,
     `the wide network is really held: ${grown.toFixed(0)} MiB for ${held.toFixed(0)}`,
   )
   t.ok(
