@@ -1,14 +1,18 @@
-import { execFileSync } from 'node:child_process'
-import { chmodSync, existsSync, writeFileSync } from 'node:fs'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { main } from '@saddle/cli'
-import { parseConfig } from '@saddle/distributed'
+import { parseConfig, readMetrics } from '@saddle/distributed'
 import t from 'tap'
 import { parse, parseAllDocuments } from 'yaml'
+import { launchers } from '../../../distributed/test/fixtures/launchers.js'
 import { type Launcher, supervise } from '../../dist/cluster/supervise.js'
+import { findProgram } from '../../dist/cluster/tools.js'
 import { configMapSchema, metadataSchema, mpiJobProblems } from '../fixtures/mpijob-schema.js'
 import { paper } from '../fixtures/runs.js'
+import { until } from '../fixtures/slurm.js'
 
 const bin = fileURLToPath(new URL('../../bin/saddle.js', import.meta.url))
 
@@ -263,6 +267,56 @@ t.test('a manifest for the MPI Operator is one that its definition accepts', asy
     BACKOFF: '10',
   })
 })
+
+t.test(
+  "the manifest's launcher has all ranks save when its pod is told to end",
+  { skip: launchers.openmpi.missing },
+  async t => {
+    const dir = t.testdir({ 'run.yaml': run, bin: {} })
+    const { stdout } = await saddle(
+      ...['submit', join(dir, 'run.yaml'), '--scheduler', 'kubernetes', '--image', 'i'],
+      ...['--claim', 'c', '--nodes', '2', '--workers', '1', '--dry-run'],
+      ...['--set', 'descent.steps=100000'],
+    )
+    const [map, job] = parseAllDocuments(stdout).map(document => document.toJS())
+    const file = join(dir, 'config.yaml')
+    writeFileSync(file, map.data['config.yaml'])
+    writeFileSync(join(dir, 'bin/saddle'), `#!/bin/sh\nexec '${process.execPath}' '${bin}' "$@"\n`)
+    chmodSync(join(dir, 'bin/saddle'), 0o755)
+    const mpirun = findProgram(launchers.openmpi.command)!
+    symlinkSync(mpirun, join(dir, 'bin/mpirun'))
+    const [{ args, env }] = job.spec.mpiReplicaSpecs.Launcher.template.spec.containers
+    const given: Record<string, string> = Object.fromEntries(
+      env.map(({ name, value }: Record<string, string>) => [name, value]),
+    )
+    t.match(given, { RANKS: '2', FLAGS: '--workers 1' })
+    const out = join(dir, 'out')
+    const child = spawn('bash', ['-c', args[0].replace('/config/config.yaml', file)], {
+      stdio: 'ignore',
+      detached: true,
+      env: {
+        ...process.env,
+        ...given,
+        RUN: out,
+        PATH: `${join(dir, 'bin')}:${process.env.PATH}`,
+        OMPI_MCA_rmaps_base_oversubscribe: '1',
+      },
+    })
+    const closed = once(child, 'close')
+    t.teardown(() => {
+      if (child.exitCode === null) process.kill(-child.pid!, 'SIGKILL')
+    })
+    await until(
+      () => child.exitCode !== null || (existsSync(out) && readMetrics(out).length >= 2),
+      240,
+      () => 'no step was made',
+    )
+    child.kill('SIGTERM')
+    t.same(await closed, [75, null])
+    const { status, ranks } = JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8'))
+    t.same([status, ranks], ['stopped', 2])
+  },
+)
 
 t.test("what the operator's definition does not accept is found", async t => {
   const dir = t.testdir({ 'run.yaml': run })

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { main } from '@saddle/cli'
 import fc from 'fast-check'
@@ -242,8 +242,23 @@ t.test('what does not fit is refused with 2, and nothing is written', async t =>
     t.match(stderr, message)
     t.equal(stdout, '')
   }
-  const same = await slurm(file, '--out', join(dir, 'other'), '--set', 'seed=7')
-  t.equal(same.status, 0, 'a run of the same configuration is gone on with')
+  const like = (...settings: string[]) =>
+    slurm(file, '--out', join(dir, 'other'), ...['seed=7', ...settings].map(s => `--set=${s}`))
+  for (const setting of ['compute.workers=3', 'compute.grace=1', 'compute.verify=5'])
+    t.equal((await like(setting)).status, 0, `a run of other ${setting} is gone on with`)
+  for (const setting of [
+    'compute.gradients=dense',
+    'compute.sums=fewest',
+    'compute.precision=bf16',
+    'compute.update=device',
+    'compute.split=neurons',
+    'compute.shard=64',
+    'compute.window=1000000',
+    'compute.backend=cpu',
+    'compute.devices=[cpu, cpu]',
+    'evaluation.baseline=true',
+  ])
+    t.match(await like(setting), { status: 2, stderr: /a run of another configuration/ }, setting)
   t.match(await saddle('submit', file), { status: 2, stderr: /required option '--scheduler/ })
 })
 
@@ -318,6 +333,17 @@ t.test('watch reads metrics as they come, and says what became of a run', async 
   t.match(
     (await saddle('watch', at, '--once')).stdout,
     /^pgd-10 {2}running {2}step 8\/40 {2}loss 0\.2\d+/,
+  )
+  const news = (ago: number) => {
+    const then = Date.now() / 1000 - ago
+    for (const name of ['lock', 'metrics.jsonl']) utimesSync(join(at, name), then, then)
+  }
+  news(60)
+  t.match(await follower.look(), { phase: 'running', silence: null })
+  news(500)
+  t.match(
+    (await saddle('watch', at, '--once')).stdout,
+    /^pgd-10 {2}no news from elsewhere for 50\d s {2}step 8\/40 {2}loss 0\.2\d+ (?!.* left)/,
   )
   writeFileSync(join(at, 'lock'), '')
   t.match(await saddle('watch', at, '--interval', '0.01'), {

@@ -79,7 +79,10 @@ export async function prepare(
     data,
     chosen.devices,
   )
-  const warnings = checkMemory(question, chosen.cards, { machine: chosen.here, card: chosen.sharers })
+  const warnings = checkMemory(question, chosen.cards, {
+    machine: chosen.here,
+    card: chosen.sharers,
+  })
   const checkpoint = path === null ? null : await readCheckpoint(path, held)
   if (checkpoint !== null) checkCheckpointMatches(checkpoint.state, hash, data.hash)
   const parameters = network.initialise(config.seed, held)

@@ -77,10 +77,7 @@ export function dealDevices(
   return { ...found, devices, sharers }
 }
 
-async function fromList(
-  wanted: Pick<Wanted, 'backend'>,
-  names: readonly string[],
-): Promise<Found> {
+async function fromList(wanted: Pick<Wanted, 'backend'>, names: readonly string[]): Promise<Found> {
   const listed = names.map(parseDevice)
   const distinct = [...new Map(listed.map(device => [device.id, device])).values()]
   const seen = new Map<string, readonly DeviceInfo[]>()
@@ -133,9 +130,7 @@ async function requireDevice({ id, backend, ordinal }: Device): Promise<readonly
 /** `auto` takes the first backend that loads, in the order of preference; those with a process of their own too. */
 async function fromBackend(name: string): Promise<Found> {
   const candidates =
-    name === 'auto'
-      ? listBackends().filter(b => b.preference !== null)
-      : [requireBackend(name)]
+    name === 'auto' ? listBackends().filter(b => b.preference !== null) : [requireBackend(name)]
   const passedOver: { name: string; reason: string }[] = []
   for (const backend of candidates) {
     try {

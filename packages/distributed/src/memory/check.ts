@@ -70,7 +70,9 @@ export function checkMemory(
     const needed = `${gibibytes(refused ? room.exact : room.total)} GiB at network.width ${question.network.width}`
     const name = room.name === 'machine' ? 'this machine' : room.name
     const where =
-      ranks === 1 ? `the memory of ${name}` : `the share of each of ${ranks} ranks in the memory of ${name}`
+      ranks === 1
+        ? `the memory of ${name}`
+        : `the share of each of ${ranks} ranks in the memory of ${name}`
     const width = largestWidth(question, room.name, bytes)
     const advice =
       width === 0
