@@ -60,7 +60,6 @@ const JOBS: [Launcher, size: number, mostAtOnce?: number][] = [
   [launchers.openmpi, 2, 700],
   [launchers.mpich, 2],
   [launchers.mpich, 3],
-  [launchers.mpich, 2, 700],
 ]
 
 for (const [launcher, size, mostAtOnce] of JOBS) {
