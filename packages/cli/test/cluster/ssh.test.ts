@@ -145,6 +145,6 @@ echo "watched: $?"
     t.match(output, /stopped on request after \d+ of 100000 steps; a checkpoint is saved/)
     const { stepsDone, ranks } = summaryOf(out)
     t.equal(ranks, 2)
-    t.ok(existsSync(join(out, 'checkpoints', `step-${stepsDone}`)))
+    t.ok(existsSync(join(out, 'checkpoints', `step-${String(stepsDone).padStart(6, '0')}`)))
   })
 })
