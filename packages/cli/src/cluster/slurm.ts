@@ -25,7 +25,7 @@ function checkPartition({ partition, nodes, time }: SlurmOptions): void {
   if (status !== 0)
     throw new SaddleError(
       'CONFIG',
-      `Slurm does not answer: ${stderr}. Is its controller up, and SLURM_CONF right?`,
+      `Slurm does not answer: ${stderr.split('\n').at(-1)}. Is its controller up, and SLURM_CONF right?`,
     )
   const partitions = stdout
     .trim()
