@@ -1,5 +1,5 @@
-import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
+import { execFileSync, spawn } from 'node:child_process'
+import { chmodSync, existsSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { main } from '@saddle/cli'
 import fc from 'fast-check'
@@ -9,6 +9,7 @@ import { commentLine, outputPattern, sbatchQuote, shellJoin } from '../../dist/c
 import { fillTemplate } from '../../dist/cluster/template.js'
 import { parseTimeLimit } from '../../dist/cluster/time-limit.js'
 import { paper, summary } from '../fixtures/runs.js'
+import { until } from '../fixtures/slurm.js'
 
 /** The command in this process. */
 async function saddle(...args: string[]) {
@@ -179,6 +180,66 @@ t.test('a script says which command made it, and is one that bash reads', async 
   )
   t.notOk(existsSync(`${out}.job`), 'a dry run writes nothing')
 })
+
+t.test(
+  'a script that is told to save tells its ranks until they hear, and asks for a turn',
+  async t => {
+    // What stands for srun: ranks that hear USR1 for the first or second time, and end with a code then.
+    const rank = `#!/bin/bash
+heard=0
+trap '((++heard == HEARS)) && exit $CODE' USR1
+trap 'exit 75' TERM
+touch "$DIR/up"
+while :; do sleep 0.1; done
+`
+    const cases = [
+      ['USR1', { HEARS: '2', CODE: '75' }, 'saved; waiting for another turn\nrequeue 7\n'],
+      [
+        'USR1',
+        { HEARS: '1', CODE: '1' },
+        'not saved in time; waiting for another turn\nrequeue 7\n',
+      ],
+      ['USR1', { HEARS: '1', CODE: '2' }, 'ends with 2\n'],
+      ['TERM', { HEARS: '1', CODE: '75' }, 'ends with 75\n'],
+    ] as const
+    for (const [index, [signal, environment, said]] of cases.entries()) {
+      const dir = folder(t, { [`${index}`]: { srun: rank, scontrol: '#!/bin/sh\necho "$*"\n' } })
+      const at = join(dir, `${index}`)
+      const { stdout } = await slurm(join(dir, 'run.yaml'), '--requeue', '--out', join(at, 'out'))
+      const script = stdout.replace('exit "$code"', 'echo "ends with $code"')
+      for (const name of ['srun', 'scontrol']) chmodSync(join(at, name), 0o755)
+      const env = { ...process.env, ...environment, DIR: at, SLURM_JOB_ID: '7' }
+      const child = spawn('bash', ['-c', script], {
+        detached: true,
+        env: { ...env, PATH: `${at}:${process.env.PATH}` },
+      })
+      t.teardown(() => {
+        try {
+          process.kill(-child.pid!, 'SIGKILL')
+        } catch {
+          // It has ended.
+        }
+      })
+      let told = ''
+      child.stdout.setEncoding('utf8').on('data', text => {
+        told += text
+      })
+      await until(
+        () => existsSync(join(at, 'up')),
+        60,
+        () => told,
+      )
+      // As Slurm does it: USR1 comes to the script alone, TERM to the ranks too.
+      process.kill(signal === 'TERM' ? -child.pid! : child.pid!, `SIG${signal}`)
+      await until(
+        () => told.endsWith(said),
+        60,
+        () => told,
+      )
+      t.equal(told, said)
+    }
+  },
+)
 
 t.test('ranks share what a node has', async t => {
   const dir = folder(t)
