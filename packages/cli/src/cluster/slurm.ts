@@ -100,6 +100,7 @@ function checkAccount(account: string): string | null {
 }
 
 function checkMpi(mpi: string): void {
+  if (mpi === 'mpirun') return
   const { status, stdout, stderr } = runTool('srun', ['--mpi=list'])
   if (status !== 0) return
   const known = `${stdout}\n${stderr}`
@@ -109,7 +110,7 @@ function checkMpi(mpi: string): void {
   if (known.includes(mpi)) return
   throw new SaddleError(
     'CONFIG',
-    `--mpi ${mpi}: srun knows ${known.join(', ')}. Open MPI takes pmix, MPICH pmi2; without either, use --scheduler mpirun inside an allocation.`,
+    `--mpi ${mpi}: srun knows ${known.join(', ')}. Open MPI takes pmix, MPICH pmi2; without either, Open MPI's own launcher: --mpi mpirun.`,
     { mpi, known },
   )
 }

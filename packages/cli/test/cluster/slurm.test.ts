@@ -290,15 +290,19 @@ t.test('two nodes save, and one node goes on to the same weights', { skip: skipR
 const mpich = spawnSync('mpirun.mpich', ['--version']).status === 0
 const skipMpich = mpich ? skip : (missing ?? 'MPICH is not installed (apt install mpich)')
 
-t.test('ranks of MPICH are joined up by pmi2', { skip: skipMpich }, async t => {
-  const few = 'descent.steps=3'
-  await submit('run.yaml', 'mpich', '--nodes', '2', '--mpi', 'pmi2', '--set', few)
-  const { cells } = await readConfigFile(join(dir, 'run.yaml'), [few])
-  const undisturbed = train(cells[0]!.config, { out: join(dir, 'undisturbed-mpich') })
-  const [expected] = await Promise.all([undisturbed, untilDone('mpich')])
-  t.match(summaryOf('mpich'), { weights: expected.weights, ranks: 2 })
-  t.match(readFileSync(join(dir, 'mpich/log.jsonl'), 'utf8'), /"collective":"MPICH /)
-})
+for (const [mpi, library, reason] of [
+  ['pmi2', 'MPICH', skipMpich],
+  ['mpirun', 'Open MPI', skipRanks],
+] as const)
+  t.test(`ranks of ${library} on two nodes are joined up by ${mpi}`, { skip: reason }, async t => {
+    const few = 'descent.steps=3'
+    await submit('run.yaml', mpi, '--nodes', '2', '--mpi', mpi, '--set', few)
+    const { cells } = await readConfigFile(join(dir, 'run.yaml'), [few])
+    const undisturbed = train(cells[0]!.config, { out: join(dir, `undisturbed-${mpi}`) })
+    const [expected] = await Promise.all([undisturbed, untilDone(mpi)])
+    t.match(summaryOf(mpi), { weights: expected.weights, ranks: 2 })
+    t.match(readFileSync(join(dir, mpi, 'log.jsonl'), 'utf8'), `"collective":"${library} `)
+  })
 
 t.test('ranks that nothing joins up are refused', { skip: skipRanks }, async t => {
   const command = [

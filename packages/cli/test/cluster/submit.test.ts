@@ -255,6 +255,10 @@ t.test('ranks share what a node has', async t => {
   )
   t.match((await slurm(file, '--cpus', '6')).stdout, 'flags=(--workers 6)')
   t.match(
+    (await slurm(file, '--nodes', '2', '--ranks-per-node', '4', '--mpi', 'mpirun')).stdout,
+    /launch=\("\$\(command -v mpirun\.openmpi .*\)" .*--bind-to none .* -x SADDLE_JOB --map-by ppr:4:node -n 8\)/,
+  )
+  t.match(
     (await slurm(file, '--workers', '3')).stdout,
     /--cpus-per-task=3\)\nflags=\(--workers 3\)/,
   )

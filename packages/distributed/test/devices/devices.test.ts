@@ -10,6 +10,7 @@ import {
   train,
 } from '@saddle/distributed'
 import t from 'tap'
+import { prepare } from '../../dist/coordinator/prepare.js'
 import { type Device, parseDevice } from '../../dist/devices/device.js'
 import { chooseDevices, dealDevices, findDevices } from '../../dist/devices/resolve.js'
 import { shareOf } from '../../dist/devices/share.js'
@@ -182,6 +183,18 @@ t.test('ranks that see the same cards are told from those with cards of their ow
     { here: 4, count: 2, index: 1 },
     { here: 4, count: 2, index: 1 },
   ])
+})
+
+t.test('the ranks of a machine are counted against its memory', async t => {
+  const config = parseConfig({ ...deep, compute: { ...deep.compute, backend: 'wasm' } })
+  const chosen = await chooseDevices({ ...config.compute, workers: 1 })
+  const begin = (here: number) =>
+    prepare(`${t.testdir()}/run`, config, '.', { ...chosen, here }, { rank: 0, size: 1 })
+  t.same((await begin(1)).warnings, [])
+  await t.rejects(begin(2 ** 40), {
+    code: 'CONFIG',
+    message: /the share of each of 1099511627776 ranks in the memory of this machine/,
+  })
 })
 
 t.test('each process reports the CUDA_VISIBLE_DEVICES that it got', async t => {
