@@ -1,4 +1,6 @@
 #!/usr/bin/env node
+// SIGUSR1 asks a training to save. Without a listener Node would open a port for a debugger instead.
+process.on('SIGUSR1', () => {})
 const main = await import('../dist/main.js').then(
   module => module.main,
   error => {

@@ -26,8 +26,10 @@ requeue={{requeue}} # 1: after saving on request, wait for another turn
 export SADDLE_JOB=slurm-$SLURM_JOB_ID
 
 step='' asked='' ending='' interrupted=''
-# USR1 comes before the time limit (--signal) or from scancel: every rank saves and exits with 75.
-trap 'interrupted=1 asked=1; [ -n "$step" ] && kill -USR1 "$step"' USR1
+# USR1 comes before the time limit (--signal) or from scancel: every rank saves and exits with 75. It is passed on until
+# they have ended, since a rank that is only starting does not hear it.
+pass_on() { while kill -USR1 "$1" 2> /dev/null; do sleep 5; done; }
+trap 'interrupted=1 asked=1; [ -n "$step" ] && pass_on "$step" &' USR1
 # TERM comes when Slurm ends the job. It tells the ranks itself; here it only must not end the script before them.
 trap 'interrupted=1 ending=1' TERM
 
@@ -65,10 +67,13 @@ while :; do
   echo "failed with $code; try $failures of $retries in $pause s" >&2
   sleep "$pause" &
   await $!
+  [ -n "$asked$ending" ] && break
 done
 
-if [ "$code" = 75 ] && [ "$requeue" = 1 ] && [ -z "$ending" ]; then
-  echo 'saved; waiting for another turn'
+# Asked to save, ranks that could not have their last checkpoint: the next turn goes on from there.
+case $code in 75) again=saved ;; 0 | 2) again='' ;; *) again=${asked:+'not saved in time'} ;; esac
+if [ -n "$again" ] && [ "$requeue" = 1 ] && [ -z "$ending" ]; then
+  echo "$again; waiting for another turn"
   scontrol requeue "$SLURM_JOB_ID" && sleep 600 # until Slurm ends this script
 fi
 exit "$code"

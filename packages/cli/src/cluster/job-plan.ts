@@ -7,6 +7,7 @@ import {
   type Cell,
   type Config,
   type ConfigFile,
+  configHash,
   readConfig,
   writeConfig,
 } from '@saddle/distributed'
@@ -64,7 +65,7 @@ export async function refuseOther(dir: string, wanted: Config): Promise<void> {
   const file = ['experiment.yaml', 'config.yaml'].map(name => join(dir, name)).find(existsSync)
   if (file === undefined) return
   const { config } = await readConfig(file)
-  if (isDeepStrictEqual(comparable(config, wanted), comparable(wanted, wanted))) return
+  if (isRunOf(config, wanted)) return
   throw new SaddleError(
     'CONFIG',
     `${dir} holds a run of another configuration. Name another folder with --out, or go on with that run by \`saddle resume ${dir}\`.`,
@@ -72,16 +73,23 @@ export async function refuseOther(dir: string, wanted: Config): Promise<void> {
   )
 }
 
-/** What two configurations of one run agree on; where `like` leaves a choice, the run has made one. */
-function comparable(config: Config, like: Config): unknown {
-  const { backend, split, devices } = config.compute
-  const open = (setting: 'backend' | 'split') => like.compute[setting] === 'auto'
+/**
+ * Whether a run of `config` is what `wanted` asks for: all that decides a bit, and what is measured and kept. Where `wanted`
+ * leaves a choice, the run has made one.
+ */
+function isRunOf(config: Config, wanted: Config): boolean {
+  const { backend, devices, split, update } = config.compute
+  const asked = wanted.compute
+  const open = asked.backend === 'auto' && asked.devices === 'auto'
   const compute = {
-    backend: open('backend') ? 'auto' : backend,
-    split: open('split') ? 'auto' : split,
-    devices,
-    shard: config.compute.shard,
-    window: config.compute.window,
+    ...asked,
+    ...(open ? { backend, devices } : {}),
+    ...(asked.split === 'auto' ? { split } : {}),
+    ...(asked.update === 'auto' ? { update } : {}),
   }
-  return JSON.parse(JSON.stringify({ ...config, compute }))
+  const rest = ({ compute: _, ...others }: Config) => JSON.parse(JSON.stringify(others))
+  return (
+    isDeepStrictEqual(rest(config), rest(wanted)) &&
+    configHash(config) === configHash({ ...wanted, compute })
+  )
 }

@@ -29,7 +29,7 @@ export async function jobState(
     job.runs.map(async ({ cell, run }) => ({ ...(await runState(run)), cell })),
   )
   const tasks = job.runs.map((_, index) => taskOf(job, index, slurm))
-  const states = runs.map(({ phase }, index) => word(phase, tasks[index]))
+  const states = runs.map((run, index) => word(run, tasks[index]))
   const known = tasks.filter(task => task !== undefined)
   return {
     job,
@@ -64,9 +64,10 @@ function taskOf(
 }
 
 /** A run that is done is done, whatever became of its job; else the scheduler knows best. */
-function word(phase: RunState['phase'], task: SlurmState | undefined): string {
+function word({ phase, silence }: RunState, task: SlurmState | undefined): string {
   if (phase === 'done') return 'done'
   if (task !== undefined) return task.state.toLowerCase()
+  if (silence !== null) return 'no news'
   return phase === 'absent' ? 'not begun' : phase
 }
 

@@ -20,7 +20,8 @@ export interface MpirunOptions {
  * - `--bind-to none`: a rank's workers may use all cores of its machine, which Open MPI would bind to one.
  * - `mpi_yield_when_idle`: a rank that waits for others leaves its core to its workers.
  * - `oob_tcp_keepalive_*`: a cut link is noticed within seconds, and not never.
- * - `odls_base_sigkill_timeout`: when a rank dies, the others have this many seconds to save or give up.
+ * - `odls_base_sigkill_timeout`: mpirun waits so many seconds twice whenever a rank ends with another code than 0, even 75
+ *   after saving, and even if all others have ended too. A stop is asked for by SIGUSR1, for which this is no limit.
  */
 export function mpirunCommand(
   program: string,
@@ -33,7 +34,7 @@ export function mpirunCommand(
     oob_tcp_keepalive_time: '3',
     oob_tcp_keepalive_intvl: '1',
     oob_tcp_keepalive_probes: '3',
-    odls_base_sigkill_timeout: '30',
+    odls_base_sigkill_timeout: '5',
     ...(ssh.length === 1 && ssh[0] === 'ssh' ? {} : { plm_rsh_agent: ssh.join(' ') }),
   }
   const begun = ['config.yaml', 'experiment.yaml'].some(name => existsSync(join(run, name)))

@@ -31,10 +31,10 @@ export async function probeHosts(
   config: string,
 ): Promise<readonly Probed[]> {
   const digest = createHash('sha256').update(readFileSync(config)).digest('hex')
-  const question = `sha256sum < ${shellJoin([config])} && ${shellJoin([...ownCommand(), '--version'])}`
+  const question = questionOf(config)
   return Promise.all(
     hosts.map(async host => {
-      const { answer, failure } = await ask(host, ssh, question)
+      const { answer, failure } = await ask(host, ssh, question, config)
       if (failure !== null) return { host, ...failure }
       const [seen, version] = answer.trim().split('\n').slice(-2)
       const problem =
@@ -46,6 +46,32 @@ export async function probeHosts(
       return { host, problem, differs: problem !== null }
     }),
   )
+}
+
+/** What a host may lack, by the exit code with which the question then ends. */
+const LACKS = { config: 91, node: 92, saddle: 93 } as const
+
+/** Prints the configuration's digest and Saddle's version. In words for sh, whatever shell a login gives. */
+function questionOf(config: string): string {
+  const [node, saddle] = ownCommand().map(word => shellJoin([word]))
+  const file = shellJoin([config])
+  const lines = [
+    `[ -r ${file} ] || exit ${LACKS.config}`,
+    `[ -x ${node} ] || exit ${LACKS.node}`,
+    `[ -r ${saddle} ] || exit ${LACKS.saddle}`,
+    `sha256sum < ${file} && ${node} ${saddle} --version`,
+  ]
+  return shellJoin(['sh', '-c', lines.join('; ')])
+}
+
+function lacking(code: unknown, config: string): string | null {
+  const [node, saddle] = ownCommand()
+  const same = 'Node and Saddle must lie under the same paths on all hosts'
+  if (code === LACKS.config)
+    return `it does not see ${config}: the hosts must share the folder of the run`
+  if (code === LACKS.node) return `it has no Node at ${node}: ${same}`
+  if (code === LACKS.saddle) return `it has no Saddle at ${saddle}: ${same}`
+  return null
 }
 
 /**
@@ -66,7 +92,12 @@ interface Answer {
   readonly failure: Pick<Probed, 'problem' | 'differs'> | null
 }
 
-function ask({ name }: Host, ssh: readonly string[], question: string): Promise<Answer> {
+function ask(
+  { name }: Host,
+  ssh: readonly string[],
+  question: string,
+  config: string,
+): Promise<Answer> {
   const [program, ...args] = isHere(name)
     ? ['sh', '-c', question]
     : [...ssh, ...patience(ssh), name, question]
@@ -78,7 +109,8 @@ function ask({ name }: Host, ssh: readonly string[], question: string): Promise<
       (error, stdout, stderr) => {
         if (error === null) return resolve({ answer: stdout, failure: null })
         const told =
-          lastLine(stderr) || (error.killed ? `no answer in ${PATIENCE} s` : error.message)
+          lacking(error.code, config) ??
+          (reasonIn(stderr) || (error.killed ? `no answer in ${PATIENCE} s` : error.message))
         // 255 is ssh's own failure; all else is the question's: the host is up.
         const differs = typeof error.code === 'number' && error.code !== 255
         resolve({ answer: '', failure: { problem: told, differs } })
@@ -97,6 +129,8 @@ function isHere(name: string): boolean {
   return name === 'localhost' || name === '127.0.0.1' || name === hostname()
 }
 
-function lastLine(text: string): string {
-  return text.trim().split('\n').at(-1) ?? ''
+/** The line of an error, where Node tells one; else the last one, which is ssh's. */
+function reasonIn(text: string): string {
+  const lines = text.trim().split(/\r?\n/)
+  return lines.find(line => /^\w*Error\b/.test(line)) ?? lines.at(-1) ?? ''
 }

@@ -71,14 +71,23 @@ function launcherOf(
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGUSR1'] as const
 
+/** Milliseconds until ranks that were told to save are told again: those that were only starting did not hear it. */
+const AGAIN = 5000
+
 /** mpirun as a child. The first signal makes all ranks save; another one ends them. */
 class Ranks {
   stopping = false
   #child: ChildProcess | null = null
+  #telling: NodeJS.Timeout | undefined
   #wake: () => void = () => {}
   readonly #listener = (): void => {
-    this.#child?.kill(this.stopping ? 'SIGTERM' : 'SIGUSR1')
-    this.stopping = true
+    if (this.stopping) this.#child?.kill('SIGTERM')
+    else {
+      this.stopping = true
+      // mpirun passes it on. For SIGTERM it would have an exit code of its own.
+      this.#child?.kill('SIGUSR1')
+      this.#telling = setInterval(() => this.#child?.kill('SIGUSR1'), AGAIN)
+    }
     this.#wake()
   }
 
@@ -87,6 +96,7 @@ class Ranks {
   }
 
   release(): void {
+    clearInterval(this.#telling)
     for (const signal of SIGNALS) process.off(signal, this.#listener)
   }
 

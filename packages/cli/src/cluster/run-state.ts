@@ -1,4 +1,13 @@
-import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  openSync,
+  readFileSync,
+  readSync,
+  statSync,
+} from 'node:fs'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import {
   type Config,
@@ -24,6 +33,11 @@ export interface RunState {
   readonly progress: ProgressState
   readonly summary: RunSummary | null
   readonly holder: Holder | null
+  /**
+   * Seconds without a sign of life from a process on another machine, which cannot be looked for from here; null where
+   * there is one, or was a short time ago.
+   */
+  readonly silence: number | null
   /** One for each process, where several train together. */
   readonly ranks: readonly RankSign[]
 }
@@ -64,7 +78,8 @@ export class RunFollower {
     const progress =
       phase === 'done' ? { ...this.#progress, phase: 'done' as const } : this.#progress
     const ranks = phase === 'running' ? ranksOf(dir) : []
-    return { dir, label: this.#label, phase, progress, summary, holder, ranks }
+    const silence = holder === null ? null : silenceOf(dir, holder)
+    return { dir, label: this.#label, phase, progress, summary, holder, silence, ranks }
   }
 
   async #begin(): Promise<void> {
@@ -111,6 +126,19 @@ export function runState(dir: string): Promise<RunState> {
 export function summaryOf(dir: string): RunSummary | null {
   const file = join(dir, 'summary.json')
   return existsSync(file) ? parse<RunSummary>(readFileSync(file, 'utf8')) : null
+}
+
+/** A process gives a sign every 10 s; file systems of a network may show it a minute late. */
+const PATIENCE = 120
+
+function silenceOf(dir: string, { host }: Holder): number | null {
+  if (host === hostname()) return null
+  const signs = ['lock', 'log.jsonl', 'metrics.jsonl'].map(name =>
+    statSync(join(dir, name), { throwIfNoEntry: false }),
+  )
+  const last = Math.max(...signs.map(sign => sign?.mtimeMs ?? 0))
+  const seconds = (Date.now() - last) / 1000
+  return seconds > PATIENCE ? seconds : null
 }
 
 /** log.jsonl is rank 0's and says how many there are, log-1.jsonl is rank 1's. */

@@ -22,7 +22,10 @@ export interface SlurmOptions {
   readonly backoff: number
   /** Seconds before the time limit at which the ranks are told to save. */
   readonly saveBefore?: number
-  /** How srun introduces the ranks to each other: pmix for Open MPI, pmi2 for MPICH. */
+  /**
+   * How ranks are introduced to each other: by srun, with pmix for Open MPI and pmi2 for MPICH; or `mpirun`, where srun knows
+   * neither: that of Open MPI, in the job's allocation.
+   */
   readonly mpi: string
   /** Tasks of an array that run at once. */
   readonly parallel?: number
@@ -133,6 +136,7 @@ function launch({ nodes, ranksPerNode, gpusPerNode, cpus, workers, mpi }: SlurmO
       `${ranksPerNode} ranks a node cannot share ${gpusPerNode} GPUs evenly. Take a number that divides them.`,
       { ranksPerNode, gpusPerNode },
     )
+  if (mpi === 'mpirun' && ranks > 1) return byMpirun(ranks, ranksPerNode)
   const processors = cpus ?? workers
   return [
     'srun',
@@ -145,6 +149,15 @@ function launch({ nodes, ranksPerNode, gpusPerNode, cpus, workers, mpi }: SlurmO
       ? []
       : [`--gpus-per-task=${gpusPerNode / ranksPerNode}`]),
   ]
+}
+
+/** Open MPI's mpirun finds the nodes of the allocation itself; its ranks see all GPUs of a node, and share them out. */
+function byMpirun(ranks: number, ranksPerNode: number): string[] {
+  const program = '"$(command -v mpirun.openmpi || echo mpirun)"'
+  const each = `ppr:${ranksPerNode}:node`
+  const root = process.getuid?.() === 0 ? ['--allow-run-as-root'] : []
+  const settings = ['-mca', 'odls_base_sigkill_timeout', '5', '-x', 'SADDLE_JOB']
+  return [program, ...root, '--bind-to', 'none', ...settings, '--map-by', each, '-n', `${ranks}`]
 }
 
 /** Workers: as asked; else a GPU each where there are GPUs; else one for each processor Slurm gave to a rank. */

@@ -2,19 +2,21 @@ import { userInfo } from 'node:os'
 import { SaddleError } from '@saddle/core'
 import type { SlurmOptions } from './slurm-script.js'
 import { parseTimeLimit } from './time-limit.js'
-import { requireProgram, runTool } from './tools.js'
+import { findProgram, requireProgram, runTool } from './tools.js'
 
 /**
  * Finds what Slurm would refuse, or leave waiting for ever: no Slurm here, partitions and accounts that do not exist, more
  * time or nodes than a partition gives, a way of introducing ranks that srun does not know.
  *
+ * @returns what could not be found out.
  * @throws SaddleError CONFIG that says what there is instead.
  */
-export function checkSlurm(options: SlurmOptions): void {
+export function checkSlurm(options: SlurmOptions): readonly string[] {
   requireProgram('sbatch', 'Log in to a node of the cluster, or see the script with --dry-run.')
   checkPartition(options)
-  if (options.account !== undefined) checkAccount(options.account)
   if (options.nodes * options.ranksPerNode > 1) checkMpi(options.mpi)
+  const doubt = options.account === undefined ? null : checkAccount(options.account)
+  return doubt === null ? [] : [doubt]
 }
 
 /** A partition as sinfo has it: name, time limit, nodes. */
@@ -23,7 +25,7 @@ function checkPartition({ partition, nodes, time }: SlurmOptions): void {
   if (status !== 0)
     throw new SaddleError(
       'CONFIG',
-      `Slurm does not answer: ${stderr}. Is its controller up, and SLURM_CONF right?`,
+      `Slurm does not answer: ${stderr.split('\n').at(-1)}. Is its controller up, and SLURM_CONF right?`,
     )
   const partitions = stdout
     .trim()
@@ -66,28 +68,39 @@ function checkPartition({ partition, nodes, time }: SlurmOptions): void {
   )
 }
 
-/** Where there is an accounting database, it knows the accounts of this user; elsewhere sbatch judges. */
-function checkAccount(account: string): void {
+/**
+ * Where there is an accounting database, it knows the accounts of this user; elsewhere sbatch judges.
+ *
+ * @returns null if the account is there, else why that cannot be told.
+ */
+function checkAccount(account: string): string | null {
+  const unknown = (reason: string) =>
+    `Whether there is an account "${account}" cannot be told: ${reason}. Slurm may refuse it, or take any.`
+  if (findProgram('sacctmgr') === null) return unknown('sacctmgr is not on PATH')
+  const ask = (...words: string[]) => {
+    const { status, stdout, stderr } = runTool('sacctmgr', ['-nP', 'show', ...words])
+    const names = stdout.split('\n').flatMap(line => line.trim().split('|')[0] || [])
+    return { names: [...new Set(names)], failure: status === 0 ? null : stderr.split('\n').at(-1) }
+  }
   const user = userInfo().username
-  const { status, stdout } = runTool('sacctmgr', [
-    '-nP',
-    'show',
-    'assoc',
-    `user=${user}`,
-    'format=account',
-  ])
-  const accounts = [...new Set(stdout.split('\n').map(line => line.trim()))].filter(
-    line => line !== '',
-  )
-  if (status !== 0 || accounts.length === 0 || accounts.includes(account)) return
+  const { names, failure } = ask('assoc', `user=${user}`, 'format=account')
+  if (failure !== null)
+    return unknown(`the cluster has no accounting database that answers (${failure})`)
+  // Slurm keeps names in lower case.
+  if (names.includes(account.toLowerCase())) return null
+  const known = names.length > 0 ? names : ask('account', 'format=account').names
+  if (names.length === 0 && known.includes(account.toLowerCase())) return null
   throw new SaddleError(
     'CONFIG',
-    `${user} has no account "${account}" on this cluster, but ${accounts.join(', ')}.`,
-    { account, accounts },
+    names.length > 0
+      ? `${user} has no account "${account}" on this cluster, but ${known.join(', ')}.`
+      : `There is no account "${account}" on this cluster, but ${known.join(', ') || 'none'}.`,
+    { account, accounts: known },
   )
 }
 
 function checkMpi(mpi: string): void {
+  if (mpi === 'mpirun') return
   const { status, stdout, stderr } = runTool('srun', ['--mpi=list'])
   if (status !== 0) return
   const known = `${stdout}\n${stderr}`
@@ -97,7 +110,7 @@ function checkMpi(mpi: string): void {
   if (known.includes(mpi)) return
   throw new SaddleError(
     'CONFIG',
-    `--mpi ${mpi}: srun knows ${known.join(', ')}. Open MPI takes pmix, MPICH pmi2; without either, use --scheduler mpirun inside an allocation.`,
+    `--mpi ${mpi}: srun knows ${known.join(', ')}. Open MPI takes pmix, MPICH pmi2; without either, Open MPI's own launcher: --mpi mpirun.`,
     { mpi, known },
   )
 }

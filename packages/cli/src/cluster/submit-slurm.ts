@@ -27,7 +27,7 @@ export async function submitToSlurm(
   plan: JobPlan,
   options: SlurmOptions,
   { command, template, dryRun }: Asked,
-  { out }: Terminal,
+  { out, err }: Terminal,
 ): Promise<void> {
   const open = plan.runs.filter(({ done }) => !done)
   if (open.length === 0) {
@@ -41,7 +41,7 @@ export async function submitToSlurm(
     out.write(script)
     return
   }
-  checkSlurm(options)
+  for (const doubt of checkSlurm(options)) err.write(`${doubt}\n`)
   refuseSecondJob(plan)
   const file = join(plan.folder, 'job.sh')
   await mkdir(plan.folder, { recursive: true })

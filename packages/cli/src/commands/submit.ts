@@ -93,7 +93,11 @@ export function addSubmit(program: Command, terminal: Terminal): void {
       'seconds before the time limit to save at (default: 120)',
       positiveInteger,
     )
-    .option('--mpi <NAME>', 'how srun introduces ranks: pmix, or pmi2 for MPICH', 'pmix')
+    .option(
+      '--mpi <NAME>',
+      'how ranks meet: pmix, pmi2 for MPICH, or mpirun instead of srun',
+      'pmix',
+    )
     .option('--sbatch <OPTION>', 'an option of sbatch: --constraint=a100; many times', collected)
     .option('--template <FILE>', 'a script of your own, with places to fill')
     .option('--hosts <LIST>', 'mpirun: machines, and ranks on each: node1,node2:2', hostList)

@@ -56,7 +56,7 @@ function linesView(sink: Sink): WatchView {
 }
 
 function barOf(run: Watched, width: number): string {
-  if (run.phase === 'running') return drawBar(run.name, run.progress, width)
+  if (run.phase === 'running' && run.silence === null) return drawBar(run.name, run.progress, width)
   return lineOf(run)
 }
 
@@ -66,10 +66,23 @@ export function rankLines({ ranks }: Watched): string[] {
 }
 
 /** `width=64  running  step 34/150  loss 0.1234  robust accuracy 45.3 %  0:47 left`. */
-export function lineOf({ name, phase, progress, summary, label }: Watched): string {
+export function lineOf({
+  name,
+  phase,
+  progress,
+  summary,
+  label,
+  silence,
+  holder,
+}: Watched): string {
   const figures = () =>
-    describe(label, phase === 'running' ? progress : { ...progress, secondsLeft: null })
+    describe(
+      label,
+      phase === 'running' && silence === null ? progress : { ...progress, secondsLeft: null },
+    )
   if (phase === 'absent') return `${name}  not begun`
+  if (silence !== null)
+    return `${name}  no news from ${holder?.host} for ${Math.round(silence)} s  ${figures()}`
   if (phase !== 'done' || summary === null) return `${name}  ${phase}  ${figures()}`
   const { stepsDone, train, test } = summary
   const parts = [

@@ -1,14 +1,16 @@
-import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { main } from '@saddle/cli'
-import { parseConfig, type RunSummary, readMetrics, train } from '@saddle/distributed'
+import { parseConfig, readMetrics } from '@saddle/distributed'
 import t from 'tap'
 import { parse, parseAllDocuments } from 'yaml'
+import { launchers } from '../../../distributed/test/fixtures/launchers.js'
 import { type Launcher, supervise } from '../../dist/cluster/supervise.js'
-import { configMapSchema, mpiJobSchema } from '../fixtures/mpijob-schema.js'
+import { findProgram } from '../../dist/cluster/tools.js'
+import { configMapSchema, metadataSchema, mpiJobProblems } from '../fixtures/mpijob-schema.js'
 import { paper } from '../fixtures/runs.js'
 import { until } from '../fixtures/slurm.js'
 
@@ -39,13 +41,7 @@ host=$1
 shift
 [ ! -e "$here/$host-is-down" ] || { echo "ssh: connect to host $host: No route to host" >&2; exit 255; }
 [ ! -e "$here/$host-is-old" ] || { sh -c "$*" | sed 's/^[0-9][.0-9]*$/0.0.1/'; exit 0; }
-mkdir -p "$here/tmp-$host"
-export TMPDIR="$here/tmp-$host"
-echo $$ > "$here/$host.pid"
-case $* in
-  *orted*) exec sh -c "exec $*" ;;
-  *) exec sh -c "$*" ;;
-esac
+exec sh -c "$*"
 `
 
 /** A world for a supervisor: what each launch ends with, and what it was asked for. */
@@ -219,136 +215,135 @@ t.test('hosts that are down, or have another Saddle, are refused before any work
   })
 })
 
-const openMpi = spawnSync('mpirun.openmpi', ['--version']).status === 0
-const skip = openMpi ? false : 'mpirun.openmpi is not installed (apt install openmpi-bin)'
+/** Every shape of manifest there is: with and without each of what may be asked for. */
+const SHAPES: readonly (readonly string[])[] = [
+  [],
+  ['--nodes', '4', '--ranks-per-node', '2', '--gpus-per-node', '8', '--cpus', '16'],
+  ['--nodes', '3', '--memory', '64Gi', '--workers', '8', '--namespace', 'lab'],
+  ['--gpus-per-node', '1', '--retries', '0', '--backoff', '60', '--backend', 'wasm'],
+]
 
-t.test('a host is lost, and the job ends on the other as if undisturbed', { skip }, async t => {
-  const dir = t.testdir({ 'run.yaml': run, 'agent.sh': agent })
-  chmodSync(join(dir, 'agent.sh'), 0o755)
-  const out = join(dir, 'out')
-  const network = [
-    '-mca',
-    'oob_tcp_if_include',
-    'lo',
-    '-mca',
-    'btl_tcp_if_include',
-    'lo',
-    '-mca',
-    'pml',
-    'ob1',
-    '-mca',
-    'btl',
-    'tcp,self',
-  ]
-  const child = spawn(
-    process.execPath,
-    [
-      bin,
-      'run-hosts',
-      join(dir, 'run.yaml'),
-      '--hosts',
-      'left,right',
-      '--out',
-      out,
-      '--ssh',
-      join(dir, 'agent.sh'),
-      '--backoff',
-      '1',
-      ...network.map(word => `--mpirun-option=${word}`),
-    ],
-    { stdio: ['ignore', 'ignore', 'pipe'] },
-  )
-  t.teardown(() => void child.kill('SIGTERM'))
-  let told = ''
-  child.stderr.setEncoding('utf8').on('data', text => {
-    told += text
+t.test('a manifest for the MPI Operator is one that its definition accepts', async t => {
+  const dir = t.testdir({ 'run.yaml': run })
+  const image = 'lab/saddle:1 # "x"\n'
+  const manifest = (...flags: readonly string[]) =>
+    saddle(
+      ...['submit', join(dir, 'run.yaml'), '--scheduler', 'kubernetes', '--image', image],
+      ...['--claim', 'shared', '--out', "runs/a 'b'", '--dry-run', ...flags],
+    )
+  for (const flags of SHAPES) {
+    const { status, stdout, stderr } = await manifest(...flags)
+    t.equal(status, 0, stderr)
+    const documents = parseAllDocuments(stdout)
+    t.same(
+      documents.flatMap(({ errors }) => errors),
+      [],
+    )
+    const [map, job] = documents.map(document => document.toJS())
+    const { data, metadata } = configMapSchema.parse(map)
+    t.match(parseConfig(parse(data['config.yaml']!)).descent, { steps: 60, stepSize: 1, radius: 1 })
+    t.same(mpiJobProblems(job), [], flags.join(' '))
+    t.same(metadataSchema.parse(job.metadata), metadata)
+    t.equal(metadata.name, 'saddle-hosts')
+    const { Launcher, Worker } = job.spec.mpiReplicaSpecs
+    const [[launcher], [worker]] = [Launcher, Worker].map(r => r.template.spec.containers)
+    t.equal(worker.image, image, 'values are not read as YAML')
+    t.same(worker.volumeMounts, launcher.volumeMounts)
+    execFileSync('bash', ['-n', '-c', launcher.args[0]])
+  }
+  const { stdout } = await manifest('--nodes', '4', '--gpus-per-node', '8', ...['--cpus', '16'])
+  const job = parseAllDocuments(stdout)[1]!.toJS()
+  const { Launcher, Worker } = job.spec.mpiReplicaSpecs
+  t.same([Launcher.replicas, Worker.replicas], [1, 4])
+  t.same(Worker.template.spec.containers[0].resources, {
+    limits: { cpu: 16, 'nvidia.com/gpu': 8 },
   })
-  const closed = once(child, 'close')
-  await until(
-    () => readMetrics(out).length >= 12 || child.exitCode !== null,
-    240,
-    () => told,
-  )
-  t.match(await saddle('watch', out, '--once'), {
-    stdout: /^pgd-2 {2}running .*\n {2}rank 0 {2}.* ago\n {2}rank 1 {2}checkpoint 10, .* ago\n/,
+  const { env } = Launcher.template.spec.containers[0]
+  t.match(Object.fromEntries(env.map(({ name, value }: Record<string, string>) => [name, value])), {
+    RUN: "/runs/a 'b'",
+    RANKS: '4',
+    FLAGS: '',
+    RETRIES: '3',
+    BACKOFF: '10',
   })
-  writeFileSync(join(dir, 'right-is-down'), '')
-  process.kill(Number(readFileSync(join(dir, 'right.pid'), 'utf8')), 'SIGKILL')
-  const [code] = await closed
-  t.equal(code, 0, told)
-  t.match(
-    told,
-    /starting on left:1, right:1\n[\s\S]*going on without right: ssh: .*No route to host\nstarting on left:1\n/,
-  )
-  const summary: RunSummary = JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8'))
-  const expected = await train(parseConfig(parse(run)), { out: join(dir, 'undisturbed') })
-  t.match(summary, { status: 'done', stepsDone: 60, weights: expected.weights, ranks: 1 })
-  t.same(
-    readMetrics(out).map(({ step }) => step),
-    Array.from({ length: 60 }, (_, step) => step),
-  )
 })
 
-t.test('a manifest for the MPI Operator is one that it accepts', async t => {
-  const dir = t.testdir({ 'run.yaml': run })
-  const file = join(dir, 'run.yaml')
-  const manifest = (...flags: string[]) =>
-    saddle(
-      'submit',
-      file,
-      '--scheduler',
-      'kubernetes',
-      '--image',
-      'lab/saddle:1 # "x"\n',
-      '--claim',
-      'shared',
-      '--out',
-      "runs/a 'b'",
-      '--dry-run',
-      ...flags,
+t.test(
+  "the manifest's launcher has all ranks save when its pod is told to end",
+  { skip: launchers.openmpi.missing },
+  async t => {
+    const dir = t.testdir({ 'run.yaml': run, bin: {} })
+    const { stdout } = await saddle(
+      ...['submit', join(dir, 'run.yaml'), '--scheduler', 'kubernetes', '--image', 'i'],
+      ...['--claim', 'c', '--nodes', '2', '--workers', '1', '--dry-run'],
+      ...['--set', 'descent.steps=100000'],
     )
-  const { status, stdout, stderr } = await manifest(
-    '--nodes',
-    '4',
-    '--gpus-per-node',
-    '8',
-    '--cpus',
-    '16',
-    '--memory',
-    '64Gi',
-    '--workers',
-    '8',
+    const [map, job] = parseAllDocuments(stdout).map(document => document.toJS())
+    const file = join(dir, 'config.yaml')
+    writeFileSync(file, map.data['config.yaml'])
+    writeFileSync(join(dir, 'bin/saddle'), `#!/bin/sh\nexec '${process.execPath}' '${bin}' "$@"\n`)
+    chmodSync(join(dir, 'bin/saddle'), 0o755)
+    const mpirun = findProgram(launchers.openmpi.command)!
+    symlinkSync(mpirun, join(dir, 'bin/mpirun'))
+    const [{ args, env }] = job.spec.mpiReplicaSpecs.Launcher.template.spec.containers
+    const given: Record<string, string> = Object.fromEntries(
+      env.map(({ name, value }: Record<string, string>) => [name, value]),
+    )
+    t.match(given, { RANKS: '2', FLAGS: '--workers 1' })
+    const out = join(dir, 'out')
+    const child = spawn('bash', ['-c', args[0].replace('/config/config.yaml', file)], {
+      stdio: 'ignore',
+      detached: true,
+      env: {
+        ...process.env,
+        ...given,
+        RUN: out,
+        PATH: `${join(dir, 'bin')}:${process.env.PATH}`,
+        OMPI_MCA_rmaps_base_oversubscribe: '1',
+      },
+    })
+    const closed = once(child, 'close')
+    t.teardown(() => {
+      if (child.exitCode === null) process.kill(-child.pid!, 'SIGKILL')
+    })
+    await until(
+      () => child.exitCode !== null || (existsSync(out) && readMetrics(out).length >= 2),
+      240,
+      () => 'no step was made',
+    )
+    child.kill('SIGTERM')
+    t.same(await closed, [75, null])
+    const { status, ranks } = JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8'))
+    t.same([status, ranks], ['stopped', 2])
+  },
+)
+
+t.test("what the operator's definition does not accept is found", async t => {
+  const dir = t.testdir({ 'run.yaml': run })
+  const { stdout } = await saddle(
+    ...['submit', join(dir, 'run.yaml'), '--scheduler', 'kubernetes', '--image', 'i'],
+    ...['--claim', 'c', '--gpus-per-node', '8', '--dry-run'],
   )
-  t.equal(status, 0, stderr)
-  const documents = parseAllDocuments(stdout)
-  t.same(
-    documents.flatMap(({ errors }) => errors),
-    [],
-  )
-  const [map, job] = documents.map(document => document.toJS())
-  const { data } = configMapSchema.parse(map)
-  t.same(parseConfig(parse(data['config.yaml']!)).descent, {
-    steps: 60,
-    stepSize: 1,
-    radius: 1,
-    batch: 'full',
-  })
-  const { metadata, spec } = mpiJobSchema.parse(job)
-  t.equal(metadata.name, 'saddle-hosts')
-  const { Launcher, Worker } = spec.mpiReplicaSpecs
-  t.match([Launcher.replicas, Worker.replicas], [1, 4])
-  const [launcher] = Launcher.template.spec.containers
-  const [worker] = Worker.template.spec.containers
-  t.equal(worker!.image, 'lab/saddle:1 # "x"\n', 'values are not read as YAML')
-  t.same(worker!.resources, { limits: { cpu: 16, memory: '64Gi', 'nvidia.com/gpu': 8 } })
-  t.same(worker!.volumeMounts, launcher!.volumeMounts)
-  const env = Object.fromEntries(launcher!.env!.map(({ name, value }) => [name, value]))
-  t.match(env, { RUN: "/runs/a 'b'", RANKS: '4', FLAGS: '--workers 8' })
-  execFileSync('bash', ['-n', '-c', launcher!.args![0]!])
-  t.throws(
-    () => mpiJobSchema.parse({ ...job, spec: { ...spec, workers: 3 } }),
-    'the schema can fail',
-  )
+  const faults: readonly [from: string, to: string, problem: RegExp][] = [
+    ['slotsPerWorker: 1', 'slotPerWorker: 1', /^\/spec must NOT .*: slotPerWorker$/],
+    ['slotsPerWorker: 1', 'slotsPerWorker: "1"', /slotsPerWorker must be integer/],
+    ['slotsPerWorker: 1', 'slotsPerWorker: 3000000000', /slotsPerWorker must match format "int32"/],
+    ['restartPolicy: OnFailure', 'restartpolicy: Never', /Launcher must NOT .*: restartpolicy/],
+    ['"nvidia.com/gpu":8', '"nvidia.com/gpu":{"count":8}', /limits\/nvidia\.com~1gpu must be/],
+    ['"nvidia.com/gpu":8', '"memory":"many"', /limits\/memory must match pattern/],
+    ['mountPath: /runs', 'path: /runs', /volumeMounts\/1 must have required property 'mountPath'/],
+    ['claimName:', 'claim:', /persistentVolumeClaim must NOT .*: claim$/],
+    ['name: RETRIES', 'name: RUN', /env must not have two elements with equal keys/],
+    ['containers:', 'container:', /spec must have required property 'containers'/],
+  ]
+  for (const [from, to, problem] of faults) {
+    t.match(stdout, from)
+    const problems = mpiJobProblems(parseAllDocuments(stdout.replace(from, to))[1]!.toJS())
+    t.ok(
+      problems.some(text => problem.test(text)),
+      `${to}: ${problems.join('; ')}`,
+    )
+  }
 })
 
 t.test('what a manifest cannot say is refused', async t => {

@@ -122,33 +122,99 @@ t.test('what Slurm would refuse is refused before anything is written', { skip }
   )
 })
 
+t.test('an account is looked for where there is a database of them', { skip }, async t => {
+  const asked = ['--account', 'lab', '--sbatch', '--constraint=none']
+  // This cluster has none: the doubt is told, and sbatch has its say.
+  await t.rejects(
+    submit('run.yaml', 'refused', ...asked),
+    /Whether there is an account "lab" cannot be told: .*no accounting database.*\n.*sbatch refused/s,
+  )
+  const path = process.env.PATH
+  t.teardown(() => {
+    process.env.PATH = path
+  })
+  process.env.PATH = `${t.testdir({})}:${path}`
+  // What sacctmgr -nP prints, for a user with two accounts, for one without, and for a database of none.
+  for (const [assoc, account, said] of [
+    [
+      'physics\nmaths\nphysics',
+      'physics\nmaths\nroot',
+      /has no account "lab" .* but physics, maths\./,
+    ],
+    ['', 'root', /There is no account "lab" on this cluster, but root\./],
+    ['', '', /There is no account "lab" on this cluster, but none\./],
+    ['lab', '', /^error: sbatch refused/],
+    ['', 'root\nlab', /^error: sbatch refused/],
+  ] as const) {
+    const file = join(process.env.PATH!.split(':')[0]!, 'sacctmgr')
+    writeFileSync(
+      file,
+      `#!/bin/sh\ncase $* in *assoc*) printf '${assoc}\\n' ;; *) printf '${account}\\n' ;; esac\n`,
+      { mode: 0o755 },
+    )
+    await t.rejects(submit('run.yaml', 'refused', ...asked), said)
+  }
+})
+
 t.test(
-  'told to save, a job waits for another turn and ends as if undisturbed',
+  'at its time limit a job saves and gets another turn; cancelled, it saves and does not come back',
   { skip },
   async t => {
-    const id = await submit('run.yaml', 'run', '--requeue', '--time', '10')
-    await untilStep('run', 2)
-    // To the batch script alone, as the time limit's signal.
-    t.equal(tool('scancel', '--batch', '--signal=USR1', id).status, 0)
-    await until(
-      () => summaryOf('run') !== null,
-      PATIENCE,
-      () => outputOf('run'),
+    const long = ['--set', 'descent.steps=100000']
+    // Slurm signals up to half a minute earlier than asked, which is soon after the start.
+    const limit = ['--time', '1', '--save-before', '40', '--requeue']
+    const id = await submit('run.yaml', 'limited', ...limit, ...long)
+    await untilStep('limited', 2)
+    t.match((await saddle('jobs')).stdout, new RegExp(`${id} +running +\\d+/100000 +0:\\d\\d`))
+    t.match(
+      (await saddle('watch', id, '--once')).stdout,
+      /^pgd-2 {2}running {2}step \d+\/100000 {2}loss /,
     )
-    t.equal(summaryOf('run')!.status, 'stopped')
-    await t.rejects(submit('run.yaml', 'run'), new RegExp(`Job ${id} \\(\\w+\\) is at work`))
-    const [expected] = await Promise.all([undisturbed('run.yaml'), untilDone('run')])
-    t.equal(summaryOf('run')!.weights, expected.weights)
+    await t.rejects(
+      submit('run.yaml', 'limited', ...long),
+      new RegExp(`Job ${id} \\(\\w+\\) is at work`),
+    )
+    await until(
+      () => /\nsaved; waiting for another turn\n/.test(outputOf('limited')),
+      PATIENCE,
+      () => outputOf('limited'),
+    )
+    const first = summaryOf('limited')!
+    t.equal(first.status, 'stopped')
+    await untilStep('limited', first.stepsDone + 2)
+    t.match(outputOf('limited'), new RegExp(`from step ${first.stepsDone}\\b`))
+    t.match(await saddle('cancel', id), {
+      status: 0,
+      stdout: new RegExp(`Job ${id} is told to end`),
+    })
+    const state = async () =>
+      JSON.parse((await saddle('jobs', '--json')).stdout).find(
+        (job: { id: string }) => job.id === id,
+      )
+    await until(
+      async () => !(await state()).active,
+      PATIENCE,
+      () => tool('squeue').stdout,
+    )
+    const { stepsDone, status } = summaryOf('limited')!
+    t.equal(status, 'stopped')
+    t.ok(
+      readdirSync(join(dir, 'limited/checkpoints')).some(
+        name => Number(name.slice(5)) === stepsDone,
+      ),
+    )
     t.same(
-      readMetrics(join(dir, 'run')).map(({ step }) => step),
-      Array.from({ length: 80 }, (_, step) => step),
+      readMetrics(join(dir, 'limited')).map(({ step }) => step),
+      Array.from({ length: stepsDone }, (_, step) => step),
       'no step is lost or done twice',
     )
-    t.match(outputOf('run'), /stopped: [\s\S]*\nsaved; waiting for another turn\n/)
-    t.match(outputOf('run'), /from step \d+/)
-    const { status, stdout } = await saddle('watch', id)
-    t.equal(status, 0)
-    t.match(stdout, /^pgd-2 {2}done {2}step 80\/80/)
+    t.match(await state(), {
+      state: 'cancelled',
+      active: false,
+      runs: [{ phase: 'stopped', stepsDone }],
+    })
+    t.match(await saddle('watch', id), { status: 75, stderr: /stopped; nothing is at work/ })
+    t.match(await saddle('cancel', id), { status: 2, stderr: /Nothing is at work/ })
   },
 )
 
@@ -186,36 +252,6 @@ t.test(
   },
 )
 
-t.test('a job that is cancelled saves first, and does not come back', { skip }, async t => {
-  const id = await submit('run.yaml', 'ended', '--requeue', '--set', 'descent.steps=100000')
-  await untilStep('ended', 2)
-  t.match((await saddle('jobs')).stdout, new RegExp(`${id} +running +\\d+/100000 +0:\\d\\d`))
-  t.match(
-    (await saddle('watch', id, '--once')).stdout,
-    /^pgd-2 {2}running {2}step \d+\/100000 {2}loss /,
-  )
-  t.match(await saddle('cancel', id), { status: 0, stdout: new RegExp(`Job ${id} is told to end`) })
-  const state = async () =>
-    JSON.parse((await saddle('jobs', '--json')).stdout).find((job: { id: string }) => job.id === id)
-  await until(
-    async () => !(await state()).active,
-    PATIENCE,
-    () => tool('squeue').stdout,
-  )
-  const { stepsDone, status } = summaryOf('ended')!
-  t.equal(status, 'stopped')
-  t.ok(
-    readdirSync(join(dir, 'ended/checkpoints')).some(name => Number(name.slice(5)) === stepsDone),
-  )
-  t.match(await state(), {
-    state: 'cancelled',
-    active: false,
-    runs: [{ phase: 'stopped', stepsDone }],
-  })
-  t.match(await saddle('watch', id), { status: 75, stderr: /stopped; nothing is at work/ })
-  t.match(await saddle('cancel', id), { status: 2, stderr: /Nothing is at work/ })
-})
-
 const openMpi = spawnSync('mpirun.openmpi', ['--version']).status === 0
 const skipRanks = openMpi
   ? skip
@@ -250,6 +286,23 @@ t.test('two nodes save, and one node goes on to the same weights', { skip: skipR
     Array.from({ length: 80 }, (_, step) => step),
   )
 })
+
+const mpich = spawnSync('mpirun.mpich', ['--version']).status === 0
+const skipMpich = mpich ? skip : (missing ?? 'MPICH is not installed (apt install mpich)')
+
+for (const [mpi, library, reason] of [
+  ['pmi2', 'MPICH', skipMpich],
+  ['mpirun', 'Open MPI', skipRanks],
+] as const)
+  t.test(`ranks of ${library} on two nodes are joined up by ${mpi}`, { skip: reason }, async t => {
+    const few = 'descent.steps=3'
+    await submit('run.yaml', mpi, '--nodes', '2', '--mpi', mpi, '--set', few)
+    const { cells } = await readConfigFile(join(dir, 'run.yaml'), [few])
+    const undisturbed = train(cells[0]!.config, { out: join(dir, `undisturbed-${mpi}`) })
+    const [expected] = await Promise.all([undisturbed, untilDone(mpi)])
+    t.match(summaryOf(mpi), { weights: expected.weights, ranks: 2 })
+    t.match(readFileSync(join(dir, mpi, 'log.jsonl'), 'utf8'), `"collective":"${library} `)
+  })
 
 t.test('ranks that nothing joins up are refused', { skip: skipRanks }, async t => {
   const command = [

@@ -1,5 +1,5 @@
-import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { execFileSync, spawn } from 'node:child_process'
+import { chmodSync, existsSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { main } from '@saddle/cli'
 import fc from 'fast-check'
@@ -9,6 +9,7 @@ import { commentLine, outputPattern, sbatchQuote, shellJoin } from '../../dist/c
 import { fillTemplate } from '../../dist/cluster/template.js'
 import { parseTimeLimit } from '../../dist/cluster/time-limit.js'
 import { paper, summary } from '../fixtures/runs.js'
+import { until } from '../fixtures/slurm.js'
 
 /** The command in this process. */
 async function saddle(...args: string[]) {
@@ -180,6 +181,66 @@ t.test('a script says which command made it, and is one that bash reads', async 
   t.notOk(existsSync(`${out}.job`), 'a dry run writes nothing')
 })
 
+t.test(
+  'a script that is told to save tells its ranks until they hear, and asks for a turn',
+  async t => {
+    // What stands for srun: ranks that hear USR1 for the first or second time, and end with a code then.
+    const rank = `#!/bin/bash
+heard=0
+trap '((++heard == HEARS)) && exit $CODE' USR1
+trap 'exit 75' TERM
+touch "$DIR/up"
+while :; do sleep 0.1; done
+`
+    const cases = [
+      ['USR1', { HEARS: '2', CODE: '75' }, 'saved; waiting for another turn\nrequeue 7\n'],
+      [
+        'USR1',
+        { HEARS: '1', CODE: '1' },
+        'not saved in time; waiting for another turn\nrequeue 7\n',
+      ],
+      ['USR1', { HEARS: '1', CODE: '2' }, 'ends with 2\n'],
+      ['TERM', { HEARS: '1', CODE: '75' }, 'ends with 75\n'],
+    ] as const
+    for (const [index, [signal, environment, said]] of cases.entries()) {
+      const dir = folder(t, { [`${index}`]: { srun: rank, scontrol: '#!/bin/sh\necho "$*"\n' } })
+      const at = join(dir, `${index}`)
+      const { stdout } = await slurm(join(dir, 'run.yaml'), '--requeue', '--out', join(at, 'out'))
+      const script = stdout.replace('exit "$code"', 'echo "ends with $code"')
+      for (const name of ['srun', 'scontrol']) chmodSync(join(at, name), 0o755)
+      const env = { ...process.env, ...environment, DIR: at, SLURM_JOB_ID: '7' }
+      const child = spawn('bash', ['-c', script], {
+        detached: true,
+        env: { ...env, PATH: `${at}:${process.env.PATH}` },
+      })
+      t.teardown(() => {
+        try {
+          process.kill(-child.pid!, 'SIGKILL')
+        } catch {
+          // It has ended.
+        }
+      })
+      let told = ''
+      child.stdout.setEncoding('utf8').on('data', text => {
+        told += text
+      })
+      await until(
+        () => existsSync(join(at, 'up')),
+        60,
+        () => told,
+      )
+      // As Slurm does it: USR1 comes to the script alone, TERM to the ranks too.
+      process.kill(signal === 'TERM' ? -child.pid! : child.pid!, `SIG${signal}`)
+      await until(
+        () => told.endsWith(said),
+        60,
+        () => told,
+      )
+      t.equal(told, said)
+    }
+  },
+)
+
 t.test('ranks share what a node has', async t => {
   const dir = folder(t)
   const file = join(dir, 'run.yaml')
@@ -193,6 +254,10 @@ t.test('ranks share what a node has', async t => {
     /--mpi=none --ntasks=1 .*\nflags=\(--workers \$\(\(SLURM_CPUS_ON_NODE \/ 1\)\)\)/,
   )
   t.match((await slurm(file, '--cpus', '6')).stdout, 'flags=(--workers 6)')
+  t.match(
+    (await slurm(file, '--nodes', '2', '--ranks-per-node', '4', '--mpi', 'mpirun')).stdout,
+    /launch=\("\$\(command -v mpirun\.openmpi .*\)" .*--bind-to none .* -x SADDLE_JOB --map-by ppr:4:node -n 8\)/,
+  )
   t.match(
     (await slurm(file, '--workers', '3')).stdout,
     /--cpus-per-task=3\)\nflags=\(--workers 3\)/,
@@ -242,8 +307,23 @@ t.test('what does not fit is refused with 2, and nothing is written', async t =>
     t.match(stderr, message)
     t.equal(stdout, '')
   }
-  const same = await slurm(file, '--out', join(dir, 'other'), '--set', 'seed=7')
-  t.equal(same.status, 0, 'a run of the same configuration is gone on with')
+  const like = (...settings: string[]) =>
+    slurm(file, '--out', join(dir, 'other'), ...['seed=7', ...settings].map(s => `--set=${s}`))
+  for (const setting of ['compute.workers=3', 'compute.grace=1', 'compute.verify=5'])
+    t.equal((await like(setting)).status, 0, `a run of other ${setting} is gone on with`)
+  for (const setting of [
+    'compute.gradients=dense',
+    'compute.sums=fewest',
+    'compute.precision=bf16',
+    'compute.update=device',
+    'compute.split=neurons',
+    'compute.shard=64',
+    'compute.window=1000000',
+    'compute.backend=cpu',
+    'compute.devices=[cpu, cpu]',
+    'evaluation.baseline=true',
+  ])
+    t.match(await like(setting), { status: 2, stderr: /a run of another configuration/ }, setting)
   t.match(await saddle('submit', file), { status: 2, stderr: /required option '--scheduler/ })
 })
 
@@ -318,6 +398,17 @@ t.test('watch reads metrics as they come, and says what became of a run', async 
   t.match(
     (await saddle('watch', at, '--once')).stdout,
     /^pgd-10 {2}running {2}step 8\/40 {2}loss 0\.2\d+/,
+  )
+  const news = (ago: number) => {
+    const then = Date.now() / 1000 - ago
+    for (const name of ['lock', 'metrics.jsonl']) utimesSync(join(at, name), then, then)
+  }
+  news(60)
+  t.match(await follower.look(), { phase: 'running', silence: null })
+  news(500)
+  t.match(
+    (await saddle('watch', at, '--once')).stdout,
+    /^pgd-10 {2}no news from elsewhere for 50\d s {2}step 8\/40 {2}loss 0\.2\d+ (?!.* left)/,
   )
   writeFileSync(join(at, 'lock'), '')
   t.match(await saddle('watch', at, '--interval', '0.01'), {

@@ -57,6 +57,8 @@ export interface DeviceInfo {
   readonly ordinal: number
   readonly name: string
   readonly memoryBytes: number | null
+  /** Of an NVIDIA card: the same in every process, whatever its number there. */
+  readonly uuid?: string
   /** Of an NVIDIA card, such as 9.0. */
   readonly computeCapability?: string
   /** Version of its driver. */

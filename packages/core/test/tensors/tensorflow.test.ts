@@ -65,9 +65,9 @@ t.test('what Node 23 took from node:util comes back, and what is there stays', t
   t.end()
 })
 
-t.test('the table of nvidia-smi: numbers, names, memory, capability, driver', t => {
+t.test('the table of nvidia-smi: numbers, names, memory, capability, driver, identity', t => {
   const table =
-    '0, NVIDIA H200, 143771, 9.0, 550.90.07\n1, NVIDIA GeForce GTX 1650, 4096, 7.5, 550.90.07\n2, Odd, [N/A], , \n'
+    '0, NVIDIA H200, 143771, 9.0, 550.90.07, GPU-5c0e\n1, NVIDIA GeForce GTX 1650, 4096, 7.5, 550.90.07, GPU-77aa\n2, Odd, [N/A], , , \n'
   t.same(parseCards(table), [
     {
       ordinal: 0,
@@ -75,6 +75,7 @@ t.test('the table of nvidia-smi: numbers, names, memory, capability, driver', t 
       memoryBytes: 143771 * 2 ** 20,
       computeCapability: '9.0',
       driver: '550.90.07',
+      uuid: 'GPU-5c0e',
     },
     {
       ordinal: 1,
@@ -82,6 +83,7 @@ t.test('the table of nvidia-smi: numbers, names, memory, capability, driver', t 
       memoryBytes: 2 ** 32,
       computeCapability: '7.5',
       driver: '550.90.07',
+      uuid: 'GPU-77aa',
     },
     { ordinal: 2, name: 'Odd', memoryBytes: null, computeCapability: '', driver: '' },
   ])

@@ -52,14 +52,14 @@ const COMPATIBILITY_EXAMPLES = 5000
  * Loads the data, draws or restores the weights, and checks that they fit each other.
  *
  * @param directory what relative paths in the configuration are relative to.
- * @param chosen what will compute, for its memory.
+ * @param chosen what will compute, for its memory; `here` ranks share the machine's.
  * @throws SaddleError DATA, CONFIG, INCOMPATIBLE, CHECKPOINT.
  */
 export async function prepare(
   dir: string,
   config: Config,
   directory: string,
-  chosen: Pick<Chosen, 'devices' | 'cards'>,
+  chosen: Pick<Chosen, 'devices' | 'cards' | 'sharers'> & { readonly here: number },
   { rank, size }: Pick<Ranks, 'rank' | 'size'>,
 ): Promise<Prepared> {
   const data = await loadData(config.data, { seed: config.seed, directory })
@@ -79,7 +79,10 @@ export async function prepare(
     data,
     chosen.devices,
   )
-  const warnings = checkMemory(question, chosen.cards)
+  const warnings = checkMemory(question, chosen.cards, {
+    machine: chosen.here,
+    card: chosen.sharers,
+  })
   const checkpoint = path === null ? null : await readCheckpoint(path, held)
   if (checkpoint !== null) checkCheckpointMatches(checkpoint.state, hash, data.hash)
   const parameters = network.initialise(config.seed, held)

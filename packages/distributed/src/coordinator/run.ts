@@ -4,8 +4,7 @@ import { commonHash } from '../config/hash.js'
 import type { Config } from '../config/schema.js'
 import { kindsOf } from '../devices/device.js'
 import { requirePrecision } from '../devices/precision.js'
-import { defaultWorkers } from '../devices/report.js'
-import { type Chosen, chooseDevices } from '../devices/resolve.js'
+import { type Chosen, dealDevices, findDevices } from '../devices/resolve.js'
 import { updateFor } from '../devices/update.js'
 import { requireEqualStanding, type Standing } from '../ranks/guard.js'
 import { ones, type Ranks } from '../ranks/ranks.js'
@@ -55,27 +54,22 @@ export async function beginRun(
   options: RunOptions,
   ranks: Ranks,
 ): Promise<Begun> {
-  const here = await ranks.countHere()
+  const workers = options.workers ?? config.compute.workers
+  const found = await ranks.together(() => findDevices(config.compute))
+  const place = await ranks.placeHere(found.identity)
   const begun = await ranks.together(async () => {
-    const workers = options.workers ?? shareOfCores(config.compute.workers, here)
-    const chosen = await chooseDevices({ ...config.compute, workers })
+    const chosen = dealDevices(found, { ...config.compute, workers }, place)
     await requirePrecision(config.compute.precision, chosen.devices)
     const update = await updateFor(config.compute, chosen.devices)
     const split = splitFor(config, chosen, update)
     const compute = { ...config.compute, backend: chosen.backend, split, update }
     const resolved = { ...config, compute }
     const directory = options.directory ?? process.cwd()
-    const prepared = await prepare(dir, resolved, directory, chosen, ranks)
+    const prepared = await prepare(dir, resolved, directory, { ...chosen, here: place.here }, ranks)
     return { config: resolved, chosen, prepared }
   })
   await requireEqualStanding(ranks, standingOf(begun))
   return begun
-}
-
-/** Ranks of one machine share its cores: without a number each takes its part of them. */
-function shareOfCores(workers: number | 'auto', ranksHere: number): number | 'auto' {
-  if (workers !== 'auto' || ranksHere === 1) return workers
-  return Math.max(1, Math.floor(defaultWorkers() / ranksHere))
 }
 
 /** What ranks must have alike, and what to say of each. */

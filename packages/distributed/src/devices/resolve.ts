@@ -10,19 +10,30 @@ import {
 import { probe } from '../lanes/probe.js'
 import { cardOf, type Device, kindsOf, parseDevice } from './device.js'
 import { ALL_CARDS, defaultWorkers } from './report.js'
+import { ALONE, identityOf, type Place, shareOf } from './share.js'
 
-/** What a run computes on. */
-export interface Chosen {
+/** What there is to compute on. */
+export interface Found {
   /** What computes in the coordinator's thread: the initial weights. */
   readonly host: BackendChoice
   /** What `compute.backend` stood for. */
   readonly backend: string
-  /** One a worker: slot i has device i. */
-  readonly devices: readonly Device[]
+  /** Each once, or as `compute.devices` lists them. */
+  readonly all: readonly Device[]
   /** Bytes of the cards that they compute on, by `cardOf`; null where a card does not say. */
   readonly cards: ReadonlyMap<string, number | null>
+  /** What they are, whatever their numbers: the same text where another process sees the same cards. */
+  readonly identity: string
   /** Remarks for the log. */
   readonly remarks: readonly string[]
+}
+
+/** What a run computes on. */
+export interface Chosen extends Omit<Found, 'all' | 'identity'> {
+  /** One a worker: slot i has device i. */
+  readonly devices: readonly Device[]
+  /** Processes of the job that compute on each of its cards, this one among them. */
+  readonly sharers: number
 }
 
 export interface Wanted {
@@ -38,10 +49,35 @@ export interface Wanted {
  * @throws SaddleError CONFIG, BACKEND for a device that is not there, or does not load.
  */
 export async function chooseDevices(wanted: Wanted): Promise<Chosen> {
-  return wanted.devices === 'auto' ? fromBackend(wanted) : fromList(wanted, wanted.devices)
+  return dealDevices(await findDevices(wanted), wanted)
 }
 
-async function fromList(wanted: Wanted, names: readonly string[]): Promise<Chosen> {
+/** The first half of `chooseDevices`: what there is, before ranks share it out. */
+export async function findDevices(wanted: Omit<Wanted, 'workers'>): Promise<Found> {
+  return wanted.devices === 'auto' ? fromBackend(wanted.backend) : fromList(wanted, wanted.devices)
+}
+
+/**
+ * The second half: a device for each worker.
+ *
+ * @param place which of the ranks of this machine that found the same this one is; without a list they share it out.
+ */
+export function dealDevices(
+  { all, identity: _, ...found }: Found,
+  { workers, devices: list }: Wanted,
+  place: Place = ALONE,
+): Chosen {
+  const onCores = list === 'auto' && all.length === 1 && onProcessor(all[0]!)
+  const { own, sharers } =
+    list === 'auto' && !onCores ? shareOf(all, place) : { own: all, sharers: 1 }
+  const cores = Math.max(1, Math.floor(defaultWorkers() / place.count))
+  const count = workers === 'auto' ? (onCores ? cores : own.length) : workers
+  // Device i mod their number for worker i.
+  const devices = Array.from({ length: count }, (_, i) => own[i % own.length]!)
+  return { ...found, devices, sharers }
+}
+
+async function fromList(wanted: Pick<Wanted, 'backend'>, names: readonly string[]): Promise<Found> {
   const listed = names.map(parseDevice)
   const distinct = [...new Map(listed.map(device => [device.id, device])).values()]
   const seen = new Map<string, readonly DeviceInfo[]>()
@@ -63,8 +99,9 @@ async function fromList(wanted: Wanted, names: readonly string[]): Promise<Chose
   return {
     host,
     backend: host.backend.name,
-    devices: dealt(listed, wanted),
+    all: listed,
     cards: cardsOf(distinct, ({ id }) => seen.get(id)!),
+    identity: '',
     remarks: mixed(listed),
   }
 }
@@ -91,11 +128,9 @@ async function requireDevice({ id, backend, ordinal }: Device): Promise<readonly
 }
 
 /** `auto` takes the first backend that loads, in the order of preference; those with a process of their own too. */
-async function fromBackend(wanted: Wanted): Promise<Chosen> {
+async function fromBackend(name: string): Promise<Found> {
   const candidates =
-    wanted.backend === 'auto'
-      ? listBackends().filter(b => b.preference !== null)
-      : [requireBackend(wanted.backend)]
+    name === 'auto' ? listBackends().filter(b => b.preference !== null) : [requireBackend(name)]
   const passedOver: { name: string; reason: string }[] = []
   for (const backend of candidates) {
     try {
@@ -109,8 +144,9 @@ async function fromBackend(wanted: Wanted): Promise<Chosen> {
       return {
         host: choice,
         backend: backend.name,
-        devices: dealt(devices, wanted),
+        all: devices,
         cards: cardsOf(devices, () => seen),
+        identity: identityOf(seen),
         remarks: [],
       }
     } catch (error) {
@@ -162,13 +198,6 @@ function cardsOf(
       return [[card, info?.memoryBytes ?? null] as const]
     }),
   )
-}
-
-/** Device i mod their number for worker i. */
-function dealt(devices: readonly Device[], { workers, devices: list }: Wanted): Device[] {
-  const perDevice = list === 'auto' && devices.length === 1 && onProcessor(devices[0]!)
-  const count = workers === 'auto' ? (perDevice ? defaultWorkers() : devices.length) : workers
-  return Array.from({ length: count }, (_, i) => devices[i % devices.length]!)
 }
 
 function onProcessor({ backend, ordinal }: Device): boolean {

@@ -42,20 +42,37 @@ export function roomBytes({ name }: MemoryRoom, cards: CardMemory): number | nul
   return name === 'machine' ? usableMemory() : (cards.get(name) ?? null)
 }
 
+/** Processes of a job, this one among them, that share the memory of its machine, and that of each of its cards. */
+export interface Sharers {
+  readonly machine: number
+  readonly card: number
+}
+
 /**
- * Compares a run with the memory there is, before any of it is taken.
+ * Compares a run with the memory there is, before any of it is taken. Ranks that share a memory take equal parts of it, but
+ * for a slice of neurons.
  *
  * @returns warnings, for memories that the plan's estimate exceeds.
  * @throws SaddleError CONFIG if arrays whose size is exactly known exceed one, with the largest width that fits.
  */
-export function checkMemory(question: MemoryQuestion, cards: CardMemory): string[] {
+export function checkMemory(
+  question: MemoryQuestion,
+  cards: CardMemory,
+  sharers: Sharers = { machine: 1, card: 1 },
+): string[] {
   return planMemory(question).rooms.flatMap(room => {
-    const bytes = roomBytes(room, cards)
-    if (bytes === null || room.total <= bytes) return []
+    const all = roomBytes(room, cards)
+    if (all === null) return []
+    const ranks = room.name === 'machine' ? sharers.machine : sharers.card
+    const bytes = Math.floor(all / ranks)
+    if (room.total <= bytes) return []
     const refused = room.exact > bytes
     const needed = `${gibibytes(refused ? room.exact : room.total)} GiB at network.width ${question.network.width}`
+    const name = room.name === 'machine' ? 'this machine' : room.name
     const where =
-      room.name === 'machine' ? 'the memory of this machine' : `the memory of ${room.name}`
+      ranks === 1
+        ? `the memory of ${name}`
+        : `the share of each of ${ranks} ranks in the memory of ${name}`
     const width = largestWidth(question, room.name, bytes)
     const advice =
       width === 0
@@ -65,7 +82,7 @@ export function checkMemory(question: MemoryQuestion, cards: CardMemory): string
       throw new SaddleError(
         'CONFIG',
         `The run's arrays take ${needed}, and ${where} is ${gibibytes(bytes)} GiB: ${advice}. Lower network.width, ` +
-          'data.count, compute.shard or the number of workers on it; `saddle plan` says what takes how much.',
+          'data.count, compute.shard, or the number of workers or ranks on it; `saddle plan` says what takes how much.',
         { room: room.name, bytes: room.exact, available: bytes, largestWidth: width },
       )
     return [

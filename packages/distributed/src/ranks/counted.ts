@@ -4,6 +4,8 @@ import type { Collective, Numbers } from '../collective/collective.js'
 export interface Traffic {
   /** Bytes that this rank sent, by what ring algorithms send. */
   readonly bytes: number
+  /** How many of them were text and other bytes, whose number may differ from run to run. */
+  readonly text: number
   /** Seconds during which an operation was under way. */
   readonly seconds: number
 }
@@ -18,6 +20,7 @@ export interface Traffic {
 export class Counted implements Collective {
   readonly #inner: Collective
   #bytes = 0
+  #text = 0
   #seconds = 0
   #tail: Promise<unknown> = Promise.resolve()
   /** When the operation under way began, as `performance.now`; null while there is none. */
@@ -43,7 +46,7 @@ export class Counted implements Collective {
     return this.#inner.library
   }
   get traffic(): Traffic {
-    return { bytes: this.#bytes, seconds: this.#seconds }
+    return { bytes: this.#bytes, text: this.#text, seconds: this.#seconds }
   }
 
   allreduceSum(values: Float32Array | Float64Array | Int32Array): Promise<void> {
@@ -55,11 +58,11 @@ export class Counted implements Collective {
   }
 
   broadcast(values: Numbers, root: number): Promise<void> {
-    return this.#timed(values.byteLength, () => this.#inner.broadcast(values, root))
+    return this.#timed(values.byteLength, () => this.#inner.broadcast(values, root), values)
   }
 
   allgatherv(all: Numbers, counts: readonly number[]): Promise<void> {
-    return this.#timed(all.byteLength, () => this.#inner.allgatherv(all, counts))
+    return this.#timed(all.byteLength, () => this.#inner.allgatherv(all, counts), all)
   }
 
   alltoallv(
@@ -68,8 +71,10 @@ export class Counted implements Collective {
     receive: Numbers,
     receiveCounts: readonly number[],
   ): Promise<void> {
-    return this.#timed(send.byteLength, () =>
-      this.#inner.alltoallv(send, sendCounts, receive, receiveCounts),
+    return this.#timed(
+      send.byteLength,
+      () => this.#inner.alltoallv(send, sendCounts, receive, receiveCounts),
+      send,
     )
   }
 
@@ -85,8 +90,10 @@ export class Counted implements Collective {
     return this.#inner.close()
   }
 
-  #timed(bytes: number, operation: () => Promise<void>): Promise<void> {
-    this.#bytes += (bytes * (this.size - 1)) / this.size
+  #timed(bytes: number, operation: () => Promise<void>, sent?: Numbers): Promise<void> {
+    const counted = (bytes * (this.size - 1)) / this.size
+    this.#bytes += counted
+    if (sent instanceof Uint8Array) this.#text += counted
     const run = this.#tail.then(async () => {
       const started = performance.now()
       this.waitingSince = started

@@ -115,10 +115,21 @@ export class Ranks {
     )
   }
 
-  /** Ranks on this machine, this one among them: those that give the same host name. */
-  async countHere(): Promise<number> {
-    const hosts = await this.gatherTexts(hostname())
-    return hosts.filter(host => host === hostname()).length
+  /**
+   * This rank among those of its machine, which give the same host name: how many they are (`here`), how many of them say
+   * the same as this one (`count`), and which of those it is (`index`).
+   */
+  async placeHere(
+    says: string,
+  ): Promise<{ readonly here: number; readonly count: number; readonly index: number }> {
+    const host = JSON.stringify(hostname())
+    const own = `${host} ${says}`
+    const all = await this.gatherTexts(own)
+    return {
+      here: all.filter(text => text.startsWith(`${host} `)).length,
+      count: all.filter(text => text === own).length,
+      index: all.slice(0, this.rank).filter(text => text === own).length,
+    }
   }
 
   /** The same of numbers: `counts[r]` of rank r, in the order of ranks. */

@@ -1,4 +1,5 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { utimes } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -7,6 +8,9 @@ import type { Ranks } from '../ranks/ranks.js'
 import { diskError } from './files.js'
 
 const LOCK = 'lock'
+
+/** Milliseconds between two signs of life: the lock's time of change, which other machines see. */
+const BEAT_MS = 10_000
 
 /** File systems of a network show what another machine wrote after some seconds. */
 const PATIENCE_MS = 15_000
@@ -28,14 +32,22 @@ export async function withRunFolder<T>(
 ): Promise<T> {
   const file = join(dir, LOCK)
   const text = await ranks.fromFirst(() => takeLock(dir, file))
+  const heart = ranks.isFirst ? setInterval(() => beat(file), BEAT_MS).unref() : undefined
   try {
     await ranks.together(async () => {
       if (!ranks.isFirst) await requireSameFolder(dir, file, text, patience)
     })
     return await work()
   } finally {
+    clearInterval(heart)
     if (ranks.isFirst) rmSync(file, { force: true })
   }
+}
+
+/** A sign that does not come is none, and no reason to end a run. */
+function beat(file: string): void {
+  const now = new Date()
+  utimes(file, now, now).catch(() => {})
 }
 
 /** Claims the folder; what is in the lock then. */

@@ -32,31 +32,6 @@ for (const { launcher, skip } of onHosts)
 
 const skip = hostsMissing || launchers.openmpi.missing
 
-t.test('a rank that is killed ends the ranks of the other host', { skip }, async t => {
-  using hosts = bringUp()
-  const job = hosts.startRanks(launchers.openmpi, 1, [program, 'work'])
-  await job.printed(/up.*\n.*up/)
-  const [victim] = hosts.processes(1, ' work')
-  process.kill(victim!, 'SIGKILL')
-  const { code, stderr } = await job.ended()
-  t.equal(code, 137)
-  t.match(stderr, /signal 9/)
-  const left = () => [0, 1].flatMap(host => hosts.processes(host, ''))
-  t.ok(await haveEnded(left), 'nothing is left')
-})
-
-t.test('a cable that is cut ends the job on both sides', { skip }, async t => {
-  using hosts = bringUp()
-  const job = hosts.startRanks(launchers.openmpi, 1, [program, 'work'])
-  await job.printed(/up.*\n.*up/)
-  hosts.cut()
-  // Left alone, both would wait for each other.
-  const { code, signal } = await job.ended()
-  t.notOk(code === 0 || signal !== null, `exit code ${code}`)
-  const ranks = () => [0, 1].flatMap(host => hosts.processes(host, ' work'))
-  t.ok(await haveEnded(ranks), 'no rank is left')
-})
-
 const trainer = fileURLToPath(new URL('../fixtures/ranks-hold.mjs', import.meta.url))
 
 /** Checkpoints after steps 3 and 6; rank 1 stands still in step 7, while rank 0 waits for it. */
@@ -69,18 +44,24 @@ const config: ConfigInput = {
   checkpoints: { every: 3 },
 }
 
-/** How a run is disturbed when rank 1 stands still; resolves when the job has come to an end. */
-const DISTURBANCES: Record<string, (hosts: Hosts, job: Started) => Promise<Ended>> = {
-  'a rank that is killed': (hosts, job) => {
+/** How a run is disturbed when rank 1 stands still; resolves when the job has come to its end, and nothing of it is left. */
+const DISTURBANCES: Record<string, (t: Test, hosts: Hosts, job: Started) => Promise<Ended>> = {
+  'a rank that is killed': async (t, hosts, job) => {
     const [victim] = hosts.processes(1, 'ranks-hold')
     process.kill(victim!, 'SIGKILL')
-    return job.ended()
+    const ended = await job.ended()
+    t.equal(ended.code, 137)
+    t.match(ended.stderr, /signal 9/)
+    const left = () => [0, 1].flatMap(host => hosts.processes(host, ''))
+    t.ok(await haveEnded(left), 'nothing is left on either host')
+    return ended
   },
-  'a cable that is cut': async (hosts, job) => {
+  'a cable that is cut': async (t, hosts, job) => {
     hosts.cut()
+    // Left alone, both would wait for each other.
     const ended = await job.ended()
     const left = () => [0, 1].flatMap(host => hosts.processes(host, 'ranks-hold'))
-    await haveEnded(left)
+    t.ok(await haveEnded(left), 'no rank is left on either side')
     hosts.mend()
     return ended
   },
@@ -110,7 +91,7 @@ t.test('training on two hosts', { skip }, async t => {
       writeFileSync(`${folder}/hold`, '')
       const job = hosts.startRanks(launchers.openmpi, 1, [trainer, dir])
       await job.printed(/holds/)
-      const { code, signal, stderr } = await disturb(hosts, job)
+      const { code, signal, stderr } = await disturb(t, hosts, job)
       t.notOk(code === 0 || signal !== null, `exit code ${code}: ${stderr}`)
       const again = await hosts.startRanks(launchers.openmpi, 1, [trainer, dir]).ended()
       same(t, dir, again)

@@ -1,4 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import type { Precision } from '@saddle/core'
 import { type ConfigInput, type RunSummary, resume, train } from '@saddle/distributed'
 import t from 'tap'
@@ -6,6 +7,8 @@ import { closeCuda } from '../../../core/dist/tensors/cuda/backend.js'
 import { buildFake, noCompiler } from '../../../core/test/tensors/cuda/fake/build.js'
 import { type Counts, counterOf, countsOf } from '../../../core/test/tensors/cuda/fake/counts.js'
 import { classes, deep } from '../fixtures/configs.js'
+import { launchers, runRanks } from '../fixtures/launchers.js'
+import { starts } from '../fixtures/lines.js'
 
 /** Whole runs on `cuda`, over the fake driver. */
 if (noCompiler !== false) {
@@ -242,6 +245,30 @@ t.test('a run that goes on from a checkpoint has the same bits', async t => {
     readFileSync(`${folder}/${name}/metrics.jsonl`, 'utf8').replace(/"seconds":[^}]*/g, '')
   t.equal(metrics('half'), metrics('whole'))
 })
+
+t.test(
+  'two ranks share the cards of their machine, which update weights to the bits of one process',
+  { skip: launchers.openmpi.missing },
+  async t => {
+    const folder = t.testdir()
+    const compute = { ...wide.compute, backend: 'cuda', update: 'device' } as const
+    const descent = { ...wide.descent, steps: 4 }
+    const config = { ...wide, compute, descent, checkpoints: { every: 2 } }
+    const alone = await train(config, { out: `${folder}/alone` })
+    const dir = `${folder}/ranks`
+    const program = fileURLToPath(new URL('../fixtures/ranks.mjs', import.meta.url))
+    const jobs = JSON.stringify([{ dir, config }])
+    const { code, stdout, stderr } = await runRanks(launchers.openmpi, 2, [program, jobs])
+    t.equal(code, 0, stderr)
+    t.equal(stdout.split(`"weights":"${alone.weights}"`).length - 1, 2, stdout)
+    t.match(
+      [0, 1].map(rank => starts(dir, rank)),
+      [[{ devices: ['cuda:0'], update: 'device' }], [{ devices: ['cuda:1'], update: 'device' }]],
+    )
+    t.match(starts(`${folder}/alone`, 0), [{ devices: ['cuda:0', 'cuda:1'] }])
+    closeCuda()
+  },
+)
 
 t.test('unequal devices leave the update to the host', async t => {
   const folder = t.testdir()

@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { registerBackend } from '@saddle/core'
 import {
   type ConfigInput,
@@ -9,10 +10,13 @@ import {
   train,
 } from '@saddle/distributed'
 import t from 'tap'
+import { prepare } from '../../dist/coordinator/prepare.js'
 import { type Device, parseDevice } from '../../dist/devices/device.js'
-import { chooseDevices } from '../../dist/devices/resolve.js'
+import { chooseDevices, dealDevices, findDevices } from '../../dist/devices/resolve.js'
+import { shareOf } from '../../dist/devices/share.js'
 import { LaneChild } from '../../dist/lanes/child.js'
 import { deep } from '../fixtures/configs.js'
+import { ranksInProcess } from '../fixtures/in-process.js'
 import { workersReady } from '../fixtures/lines.js'
 
 // A backend with numbered devices, of which there is no second: `cards` computes nothing.
@@ -120,6 +124,77 @@ t.test('devices are dealt to workers in turn; without a list, those of the backe
   t.same(await ids({ backend: 'wasm', workers: 3 }), ['wasm', 'wasm', 'wasm'])
   t.same(await ids({ backend: 'cards' }), ['cards:0', 'cards:1', 'cards:2'])
   t.same(await ids({ backend: 'cards', workers: 4 }), ['cards:0', 'cards:1', 'cards:2', 'cards:0'])
+})
+
+t.test('ranks of one machine share its cards, or its cores', async t => {
+  for (let n = 1; n <= 9; n++)
+    for (let count = 1; count <= 9; count++) {
+      const all = Array.from({ length: n }, (_, i) => i)
+      const shares = Array.from({ length: count }, (_, index) => shareOf(all, { index, count }))
+      const given = shares.flatMap(({ own }) => own)
+      const sizes = shares.map(({ own }) => own.length)
+      t.ok(
+        Math.min(...sizes) >= 1 && Math.max(...sizes) - Math.min(...sizes) <= 1,
+        `${n} to ${count}`,
+      )
+      t.same([...new Set(given)], all, 'every card is used')
+      const most = Math.max(...all.map(card => given.filter(g => g === card).length))
+      t.same([...new Set(shares.map(({ sharers }) => sharers))], [most])
+    }
+  const auto = { workers: 'auto', devices: 'auto' } as const
+  const cards = await findDevices({ backend: 'cards', devices: 'auto' })
+  const dealt = (index: number, workers: number | 'auto' = 'auto') =>
+    dealDevices(cards, { ...auto, backend: 'cards', workers }, { index, count: 2 })
+  t.same(
+    [dealt(0), dealt(1), dealt(1, 3)].map(({ devices }) => devices.map(({ id }) => id)),
+    [['cards:0'], ['cards:1', 'cards:2'], ['cards:1', 'cards:2', 'cards:1']],
+  )
+  const list = ['cards:0', 'cards:1']
+  const listed = await findDevices({ backend: 'auto', devices: list })
+  const named = dealDevices(
+    listed,
+    { ...auto, backend: 'auto', devices: list },
+    { index: 0, count: 2 },
+  )
+  t.same(
+    named.devices.map(({ id }) => id),
+    list,
+    'a list is that of each rank',
+  )
+  const cores = await findDevices({ backend: 'wasm', devices: 'auto' })
+  const workers = (count: number) =>
+    dealDevices(cores, { ...auto, backend: 'wasm' }, { index: 0, count }).devices.length
+  const all = availableParallelism()
+  t.same([1, 2, all + 1].map(workers), [all, Math.max(1, all >> 1), 1])
+  t.equal(cores.identity, '')
+  t.equal(
+    cards.identity,
+    '0 of all 1 of all 2 of all',
+    'what does not say what it is goes by its number',
+  )
+})
+
+t.test('ranks that see the same cards are told from those with cards of their own', async t => {
+  const ranks = ranksInProcess(4)
+  const places = await Promise.all(ranks.map((rank, r) => rank.placeHere('abab'[r]!)))
+  t.same(places, [
+    { here: 4, count: 2, index: 0 },
+    { here: 4, count: 2, index: 0 },
+    { here: 4, count: 2, index: 1 },
+    { here: 4, count: 2, index: 1 },
+  ])
+})
+
+t.test('the ranks of a machine are counted against its memory', async t => {
+  const config = parseConfig({ ...deep, compute: { ...deep.compute, backend: 'wasm' } })
+  const chosen = await chooseDevices({ ...config.compute, workers: 1 })
+  const begin = (here: number) =>
+    prepare(`${t.testdir()}/run`, config, '.', { ...chosen, here }, { rank: 0, size: 1 })
+  t.same((await begin(1)).warnings, [])
+  await t.rejects(begin(2 ** 40), {
+    code: 'CONFIG',
+    message: /the share of each of 1099511627776 ranks in the memory of this machine/,
+  })
 })
 
 t.test('each process reports the CUDA_VISIBLE_DEVICES that it got', async t => {

@@ -180,6 +180,20 @@ t.test('a run is warned by the estimate, and refused by shapes alone', async t =
   )
 })
 
+t.test('ranks of one machine are counted together', async t => {
+  const asked = question({ ...NETWORKS.paper!, width: 16384 }, ['cuda:0'])
+  const { exact, total } = roomNamed(planMemory(asked), 'cuda:0')
+  const check = (bytes: number, card: number) =>
+    checkMemory(asked, new Map([['cuda:0', bytes]]), { machine: 1, card })
+  t.same(check(3 * total, 3), [])
+  t.match(check(3 * total - 1, 3), [/the share of each of 3 ranks in the memory of cuda:0 is/])
+  t.throws(() => check(3 * exact - 1, 3), { code: 'CONFIG', message: /each of 3 ranks/ })
+  // So many ranks that what is left of this machine's memory is none.
+  t.throws(() => checkMemory(asked, new Map(), { machine: 2 ** 40, card: 1 }), {
+    message: /the share of each of \d+ ranks in the memory of this machine .*or ranks on it/,
+  })
+})
+
 t.test('the plan grows with the width as the measured peak does', async t => {
   const script = fileURLToPath(new URL('../fixtures/peak.mjs', import.meta.url))
   const widths = [1024, 4096]

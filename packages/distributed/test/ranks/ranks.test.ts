@@ -1,41 +1,10 @@
 import { cpSync, existsSync, readdirSync, readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { type ConfigInput, loadNetwork, type RunSummary, resume, train } from '@saddle/distributed'
 import t, { type Test } from 'tap'
 import { deep } from '../fixtures/configs.js'
-import { type Launcher, launchers, linesOf, runRanks } from '../fixtures/launchers.js'
+import { launchers } from '../fixtures/launchers.js'
 import { metrics } from '../fixtures/lines.js'
-
-const program = fileURLToPath(new URL('../fixtures/ranks.mjs', import.meta.url))
-
-interface Job {
-  readonly dir: string
-  readonly config?: ConfigInput
-  readonly resume?: boolean
-  readonly options?: { readonly workers: number }
-  readonly each?: readonly object[]
-  readonly stopAt?: { readonly rank: number; readonly step: number }
-}
-
-interface Report {
-  readonly job: number
-  readonly rank: number
-  readonly weights?: string
-  readonly status?: string
-  readonly stepsDone?: number
-  readonly figures?: [RunSummary['train'], RunSummary['test']]
-  readonly error?: { code: string; message: string; fields: Record<string, unknown> }
-}
-
-/** What each rank says of each job. */
-async function together(launcher: Launcher, ranks: number, jobs: readonly Job[]) {
-  const ended = await runRanks(launcher, ranks, [program, JSON.stringify(jobs)])
-  if (ended.code !== 0) throw new Error(`exit ${ended.code}: ${ended.stdout}${ended.stderr}`)
-  const reports = linesOf<Report>(ended.stdout)
-  return jobs.map((_, job) =>
-    reports.filter(report => report.job === job).sort((a, b) => a.rank - b.rank),
-  )
-}
+import { type Job, type Report, together } from '../fixtures/together.js'
 
 /** Layer 1 travels densely in 8 parts, layer 2 as factors; the last shard is a short one. */
 const both: ConfigInput = {
@@ -52,14 +21,56 @@ const windows: ConfigInput = { ...both, compute: { ...both.compute, window: 4 * 
 const measured: ConfigInput = { ...both, compute: { ...both.compute, deal: 'measured' } }
 const fewest: ConfigInput = { ...both, compute: { ...both.compute, sums: 'fewest' } }
 
-const folder = t.testdir()
+const folder: string = t.testdir()
 const alone: Record<string, RunSummary> = {}
 const skip = launchers.openmpi.missing
+
+const job = (name: string, config: ConfigInput, workers = 1): Job => ({
+  dir: `${folder}/${name}`,
+  config,
+  options: { workers },
+})
+
+/** Rank 1 has something otherwise than rank 0. */
+const refused = {
+  seed: { ...job('refused-seed', both), each: [{}, { config: { seed: 12 } }] },
+  data: {
+    ...job('refused-data', both),
+    each: [{}, { config: { data: { ...both.data, count: 36 } } }],
+  },
+  loss: { ...job('refused-loss', both), each: [{}, { config: { loss: 'none' } }] },
+  bits: { ...job('refused-bits', both), each: [{}, { worker: 'corrupting.worker.mjs' }] },
+  work: { ...job('refused-work', both), each: [{}, { worker: 'failing.worker.mjs' }] },
+}
+
+/** What ranks do, started once for each number of them: on 3 first, whose stopped run 2 go on with. */
+const jobs: Record<number, Record<string, Job>> = {
+  3: {
+    one: job('3-one', both),
+    two: job('3-two', both, 2),
+    windows: job('3-windows', windows),
+    fewest: job('3-fewest', fewest),
+    stopped: { ...job('stopped', both), stopAt: { rank: 1, step: 2 } },
+  },
+  2: {
+    one: job('2-one', both),
+    two: job('2-two', both, 2),
+    measured: job('2-measured', measured),
+    resumed: { dir: `${folder}/resumed`, resume: true, options: { workers: 1 } },
+    ...refused,
+  },
+  1: { one: job('1-one', both), two: job('1-two', both, 2) },
+}
+const reports: Record<number, Record<string, Report[]>> = {}
 
 t.before(async () => {
   if (skip) return
   for (const [name, config] of Object.entries({ both, windows }))
     alone[name] = await train(config, { out: `${folder}/alone-${name}`, workers: 1 })
+  for (const ranks of [3, 2, 1]) {
+    reports[ranks] = await together(launchers.openmpi, ranks, jobs[ranks]!)
+    if (ranks === 3) cpSync(`${folder}/stopped`, `${folder}/resumed`, { recursive: true })
+  }
 })
 
 /** That a run has the bits, figures and metrics of the one without ranks. */
@@ -70,32 +81,17 @@ function same(t: Test, name: string, dir: string, reports: readonly Report[]) {
   t.same(metrics(`${folder}/${dir}`), metrics(`${folder}/alone-${name}`), dir)
 }
 
-/** What each number of ranks trains besides, so that everything is seen on some. */
-const more: Record<number, [name: string, config: ConfigInput][]> = {
-  1: [],
-  2: [['measured', measured]],
-  3: [
-    ['windows', windows],
-    ['fewest', fewest],
-  ],
-}
-
 for (const ranks of [1, 2, 3])
   t.test(
     `${ranks} ranks of 1 and of 2 workers give the bits, figures and metrics of one process`,
     { skip },
     async t => {
-      const jobs = [
-        ...[1, 2].map(workers => ({ name: `both-${workers}`, config: both, options: { workers } })),
-        ...more[ranks]!.map(([name, config]) => ({ name, config, options: { workers: 1 } })),
-      ].map(job => ({ ...job, dir: `${folder}/${ranks}-${job.name}` }))
-      const reports = await together(launchers.openmpi, ranks, jobs)
-      for (const [job, { name }] of jobs.entries()) {
-        t.equal(reports[job]!.length, ranks)
-        if (name !== 'fewest')
-          same(t, name === 'windows' ? name : 'both', `${ranks}-${name}`, reports[job]!)
+      for (const [name, found] of Object.entries(reports[ranks]!)) {
+        if (!['one', 'two', 'measured', 'windows'].includes(name)) continue
+        t.equal(found.length, ranks)
+        same(t, name === 'windows' ? name : 'both', `${ranks}-${name}`, found)
       }
-      const dir = `${folder}/${ranks}-both-1`
+      const dir = `${folder}/${ranks}-one`
       const files = readdirSync(`${dir}/checkpoints/step-000006`)
       t.equal(files.filter(file => file.startsWith('displacement')).length, ranks)
       const { step, parameters } = await loadNetwork(dir)
@@ -106,9 +102,8 @@ for (const ranks of [1, 2, 3])
   )
 
 t.test('ranks of MPICH give the same bits', { skip: launchers.mpich.missing || skip }, async t => {
-  const job = { dir: `${folder}/mpich`, config: both, options: { workers: 1 } }
-  const [reports] = await together(launchers.mpich, 2, [job])
-  same(t, 'both', 'mpich', reports!)
+  const { mpich } = await together(launchers.mpich, 2, { mpich: job('mpich', both) })
+  same(t, 'both', 'mpich', mpich)
 })
 
 t.test('all-reduced sums differ in their last bits only', { skip }, async t => {
@@ -129,18 +124,12 @@ t.test(
   { skip },
   async t => {
     const dir = `${folder}/stopped`
-    const stopAt = { rank: 1, step: 2 }
-    const [stopped] = await together(launchers.openmpi, 3, [
-      { dir, config: both, options: { workers: 1 }, stopAt },
-    ])
-    for (const report of stopped!) t.match(report, { status: 'stopped', stepsDone: 3 })
+    for (const report of reports[3]!.stopped!) t.match(report, { status: 'stopped', stepsDone: 3 })
     t.same(metrics(dir).length, 3)
-    cpSync(dir, `${dir}-2`, { recursive: true })
     const summary = await resume(dir, { workers: 1 })
     t.equal(summary.weights, alone.both!.weights)
     t.same(metrics(dir), metrics(`${folder}/alone-both`))
-    const job = { dir: `${dir}-2`, resume: true, options: { workers: 1 } }
-    same(t, 'both', 'stopped-2', (await together(launchers.openmpi, 2, [job]))[0]!)
+    same(t, 'both', 'resumed', reports[2]!.resumed!)
   },
 )
 
@@ -148,32 +137,9 @@ t.test(
   'what ranks do not have alike, and what fails on one of them, ends all with one error',
   { skip },
   async t => {
-    const options = { workers: 1 }
     const at = (name: string) => `${folder}/refused-${name}`
-    const jobs: Job[] = [
-      { dir: at('seed'), config: both, options, each: [{}, { config: { seed: 12 } }] },
-      {
-        dir: at('data'),
-        config: both,
-        options,
-        each: [{}, { config: { data: { ...both.data, count: 36 } } }],
-      },
-      { dir: at('loss'), config: both, options, each: [{}, { config: { loss: 'none' } }] },
-      {
-        dir: at('bits'),
-        config: both,
-        options,
-        each: [{}, { worker: 'corrupting.worker.mjs' }],
-      },
-      {
-        dir: at('work'),
-        config: both,
-        options,
-        each: [{}, { worker: 'failing.worker.mjs' }],
-      },
-    ]
-    const reports = await together(launchers.openmpi, 2, jobs)
-    const errors = reports.map(both => both.map(({ error }) => error!))
+    const names = Object.keys(refused)
+    const errors = names.map(name => reports[2]![name]!.map(({ error }) => error!))
     const expected: [code: string, message: RegExp][] = [
       [
         'CONFIG',
@@ -188,7 +154,7 @@ t.test(
       ['WORKER', /^rank 1 of 2 on \S+: Workers failed 4 times/],
     ]
     for (const [job, [code, message]] of expected.entries()) {
-      const { dir } = jobs[job]!
+      const dir = at(names[job]!)
       t.same(
         errors[job]!.map(error => error.code),
         [code, code],

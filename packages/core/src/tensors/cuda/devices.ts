@@ -72,12 +72,15 @@ function describe(driver: DriverCalls, ordinal: number, version: string): CudaDe
   const [major, minor] = [COMPUTE_CAPABILITY_MAJOR, COMPUTE_CAPABILITY_MINOR].map(attribute)
   const name = new Uint8Array(256)
   checkDriver(driver, 'cuDeviceGetName', driver.cuDeviceGetName(name, name.length, handle))
+  const uuid = new Uint8Array(16)
+  checkDriver(driver, 'cuDeviceGetUuid', driver.cuDeviceGetUuid(uuid, handle))
   const bytes = new BigUint64Array(1)
   checkDriver(driver, 'cuDeviceTotalMem', driver.cuDeviceTotalMem(bytes, handle))
   return {
     ordinal,
     handle,
     name: Buffer.from(name).toString('utf8').split('\0')[0]!,
+    uuid: Buffer.from(uuid).toString('hex'),
     memoryBytes: Number(bytes[0]),
     computeCapability: `${major}.${minor}`,
     precisions: major! >= NARROW_SINCE ? ['float32', 'tf32', 'bf16'] : ['float32'],

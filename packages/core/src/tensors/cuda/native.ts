@@ -21,6 +21,7 @@ const DRIVER = {
   cuDeviceGetCount: 'int cuDeviceGetCount(int *)',
   cuDeviceGet: 'int cuDeviceGet(int *, int)',
   cuDeviceGetName: 'int cuDeviceGetName(uint8_t *, int, int)',
+  cuDeviceGetUuid: 'int cuDeviceGetUuid(uint8_t *, int)',
   cuDeviceTotalMem: 'int cuDeviceTotalMem_v2(uint64_t *, int)',
   cuDeviceGetAttribute: 'int cuDeviceGetAttribute(int *, int, int)',
   cuDevicePrimaryCtxRetain: 'int cuDevicePrimaryCtxRetain(uint64_t *, int)',

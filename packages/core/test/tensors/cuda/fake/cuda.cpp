@@ -248,6 +248,12 @@ int cuDeviceGetName(char *name, int length, int device) {
   else snprintf(name, length, "%s", same.c_str());
   return 0;
 }
+// FAKE_CUDA_UUIDS: a letter a device, for a process that was given some of a machine's cards.
+int cuDeviceGetUuid(uint8_t *uuid, int device) {
+  std::string letters = setting("FAKE_CUDA_UUIDS", "ABCDEFGH");
+  memset(uuid, letters[device % letters.size()], 16);
+  return 0;
+}
 int cuDeviceTotalMem_v2(uint64_t *bytes, int) { *bytes = deviceMemory(); return 0; }
 int cuDeviceGetAttribute(int *value, int attribute, int) {
   int capability = std::stoi(setting("FAKE_CUDA_CAPABILITY", "90"));
