@@ -18,7 +18,7 @@ export function linfRows(radius: number, inBox: boolean): RowGeometry {
   /** x clipped around the centre c. */
   const clip = (c: number, x: number) => {
     const [lo, hi] = [Math.max(Math.fround(c - r), low), Math.min(Math.fround(c + r), high)]
-    return x < lo ? lo : x > hi ? hi : x
+    return Math.min(Math.max(x, lo), hi)
   }
   const rows: Required<Omit<RowGeometry, 'batches'>> = {
     project(centres, points, out, start, stop) {
@@ -83,13 +83,8 @@ export function linfRows(radius: number, inBox: boolean): RowGeometry {
 /** max_j |x_j − c_j|, rounded as in float32; NaN if one of them is. */
 function farthest(c: Float32Array, x: Float32Array, start: number, stop: number): number {
   let far = 0
-  let spoilt = 0
-  for (let i = start; i < stop; i++) {
-    const apart = Math.abs(x[i]! - c[i]!)
-    far = apart > far ? apart : far
-    spoilt += apart * 0
-  }
-  return Math.fround(far) + spoilt
+  for (let i = start; i < stop; i++) far = Math.max(far, Math.abs(x[i]! - c[i]!))
+  return Math.fround(far)
 }
 
 /** Nothing beside any float32 but 0, and a normal number: the processor is slow at subnormal ones. */
