@@ -2,6 +2,7 @@ import { useBackend } from '@saddle/core'
 import { NETWORKS, QUICK_NETWORKS } from './contestants/problem.mjs'
 import {
   printAllreduce,
+  printAttacks,
   printMemory,
   printPeak,
   printRanks,
@@ -12,6 +13,7 @@ import {
   printWorkers,
 } from './report.mjs'
 import { ALLREDUCE_CASES, allreduceRow } from './rows/allreduce.mjs'
+import { ATTACK_CASES, attacksRow } from './rows/attacks.mjs'
 import { MEMORY_CASES, memoryRow, QUICK_MEMORY_CASES } from './rows/memory.mjs'
 import { peakRow } from './rows/peak.mjs'
 import { RANK_CASES, ranksRow } from './rows/ranks.mjs'
@@ -57,6 +59,11 @@ export const GROUPS = {
     title:
       "Parts of a step in one thread, 128 examples, d = 784, in ms; ratio: TensorFlow.js's tf.grad over ∇ₓf",
     measure: stepTimes,
+  },
+  attacks: {
+    title:
+      'Attacks on a perceptron 784-1024-1024-10 of MNIST, l∞ 0.1, all cores; ratios: peer over Saddle, of time and of processor time',
+    measure: options => each(ATTACK_CASES, attacksRow, printAttacks, options),
   },
   allreduce: {
     title: 'Sum over 2 ranks on this machine, float32 in place; ratio: C program over Saddle',

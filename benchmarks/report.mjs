@@ -68,6 +68,24 @@ export function printStepTime({ network, width, gradient, peer, ratio, attack, f
   line([network, width, ...cells.map(cell => cell.toFixed(1))], STEP_TIME)
 }
 
+const ATTACKS = [32, 9, 9, 10, 7, 7]
+
+export function printAttacks({ network, missing, rows }) {
+  if (missing !== undefined) return console.log(`  ${network}: ${missing}`)
+  for (const { model, examples, saddle, peers } of rows) {
+    line([`  ${network}, ${model}`, 'time', 'cpu', 'standing', 'ratio', 'of cpu'], ATTACKS)
+    const cells = ({ seconds, cpuSeconds, robust }) => [
+      time(seconds),
+      time(cpuSeconds),
+      `${(100 * robust).toFixed(1)} %`,
+    ]
+    line([`    Saddle, ${examples} examples`, ...cells(saddle), '', ''], ATTACKS)
+    for (const [tool, found] of Object.entries(peers))
+      if (found.missing !== undefined) console.log(`    ${tool}: ${found.missing}`)
+      else line([`    ${tool}`, ...cells(found), ratio(found.ratio), ratio(found.cpuRatio)], ATTACKS)
+  }
+}
+
 const ALLREDUCE = [12, 10, 10, 10, 7]
 
 export function printAllreduce({ network, missing, ranks, sizes }) {

@@ -1,5 +1,6 @@
 import { readSync, writeSync } from 'node:fs'
 import { attackCommands } from './contestants/attack.mjs'
+import { evaluateCommand } from './contestants/evaluate.mjs'
 import { trainCommand } from './contestants/train.mjs'
 
 /**
@@ -34,7 +35,11 @@ function reply(value) {
   }
 }
 
-const commands = { ...attackCommands(), train: trainCommand({ read, reply }) }
+const commands = {
+  ...attackCommands(),
+  evaluate: evaluateCommand,
+  train: trainCommand({ read, reply }),
+}
 for (;;) {
   const { op, ...rest } = read()
   try {

@@ -88,7 +88,7 @@ export { l2Cap } from './perturbation/l2-cap.js'
 export { liftL2 } from './perturbation/lift-l2.js'
 export { liftLinf } from './perturbation/lift-linf.js'
 export { linfBall } from './perturbation/linf-ball.js'
-export { pickRows, rowsAbove } from './perturbation/rows.js'
+export { combination, pickRows, rowsAbove } from './perturbation/rows.js'
 export {
   type Compatibility,
   type PerturbationSet,

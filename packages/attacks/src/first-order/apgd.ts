@@ -1,4 +1,4 @@
-import { pickRows } from '@saddle/core'
+import { combination, pickRows } from '@saddle/core'
 import * as tf from '@tensorflow/tfjs-core'
 import type { Attack, Attackable, AttackOptions } from '../attack.js'
 import { attackOf, type Found } from '../finish.js'
@@ -190,12 +190,9 @@ function move(
   k: number,
 ): ApgdState {
   const { at, before, step } = state
-  const full: tf.Tensor2D = tf.add(at, tf.mul(step, set.steepest(at, gradient)))
-  const z = set.project(centres, full)
+  const z = set.advance(centres, at, gradient, step)
   if (k === 0) return { ...state, at: z, before: at }
-  const blend: tf.Tensor2D = tf.add(
-    tf.add(at, tf.mul(OWN, tf.sub(z, at))),
-    tf.mul(1 - OWN, tf.sub(at, before)),
-  )
+  // x_k + a (z − x_k) + (1 − a)(x_k − x_{k−1}), the three points' shares together.
+  const blend = combination([2 * (1 - OWN), OWN, OWN - 1], [at, z, before])
   return { ...state, at: set.project(centres, blend), before: at }
 }

@@ -21,10 +21,15 @@ export function ascentDirection(
   points: tf.Tensor2D,
   objective: Objective,
 ): { readonly outputs: tf.Tensor2D; readonly direction: tf.Tensor2D } {
-  const { outputs, gradient } = view.gradient(points, objective.derivative)
-  const resolution: tf.Tensor2D = tf.mul(
-    FLAT,
-    tf.max(tf.abs(objective.derivative(outputs)), 1, true),
-  )
+  /** The cotangents that the pass asked for: of one pass the one at `outputs`, of an expectation several. */
+  const asked: tf.Tensor2D[] = []
+  const { outputs, gradient } = view.gradient(points, f => {
+    const slope = tf.keep(objective.derivative(f))
+    asked.push(slope)
+    return slope
+  })
+  const slope = asked.length === 1 ? asked[0]! : objective.derivative(outputs)
+  const resolution: tf.Tensor2D = tf.mul(FLAT, tf.max(tf.abs(slope), 1, true))
+  tf.dispose(asked)
   return { outputs, direction: rowsAbove(gradient, resolution) }
 }

@@ -17,14 +17,23 @@ export type RowLoss = (
  * one on the host: no row depends on another, on any backend. One output f is the pair of scores (−f/2, f/2).
  */
 export function lossByRows(name: AttackLoss['name'], loss: RowLoss): AttackLoss {
+  const last: { outputs?: object; labels?: object; targets?: Float32Array | null; found?: Found } =
+    {}
   const evaluate = (
     outputs: tf.Tensor2D,
     labels: tf.Tensor1D,
     targets: Float32Array | null,
-    take: (value: number, slope: Float64Array, row: number) => void,
-  ) => {
+  ): Found => {
+    if (
+      last.found !== undefined &&
+      last.outputs === outputs.dataId &&
+      last.labels === labels.dataId &&
+      last.targets === targets
+    )
+      return last.found
     const [n, c] = outputs.shape
     const [f, y] = [outputs.dataSync(), labels.dataSync()]
+    const found = { values: new Float32Array(n), slopes: new Float32Array(n * c) }
     const z = new Float64Array(Math.max(c, 2))
     const slope = new Float64Array(z.length)
     const place = (label: number) => (c === 1 ? Number(label > 0) : label)
@@ -33,28 +42,25 @@ export function lossByRows(name: AttackLoss['name'], loss: RowLoss): AttackLoss 
       else z.set(f.subarray(i * c, (i + 1) * c))
       slope.fill(0)
       const target = targets === null ? null : place(targets[i]!)
-      take(loss(z, place(y[i]!), target, slope), slope, i)
+      found.values[i] = loss(z, place(y[i]!), target, slope)
+      if (c === 1) found.slopes[i] = (slope[1]! - slope[0]!) / 2
+      else found.slopes.set(slope, i * c)
     }
+    Object.assign(last, { outputs: outputs.dataId, labels: labels.dataId, targets, found })
+    return found
   }
   return {
     name,
-    value(outputs, labels, targets) {
-      const values = new Float32Array(outputs.shape[0])
-      evaluate(outputs, labels, targets, (value, _, i) => {
-        values[i] = value
-      })
-      return tf.tensor1d(values)
-    },
-    derivative(outputs, labels, targets) {
-      const [n, c] = outputs.shape
-      const slopes = new Float32Array(n * c)
-      evaluate(outputs, labels, targets, (_, slope, i) => {
-        if (c === 1) slopes[i] = (slope[1]! - slope[0]!) / 2
-        else slopes.set(slope, i * c)
-      })
-      return tf.tensor2d(slopes, [n, c])
-    },
+    value: (outputs, labels, targets) => tf.tensor1d(evaluate(outputs, labels, targets).values),
+    derivative: (outputs, labels, targets) =>
+      tf.tensor2d(evaluate(outputs, labels, targets).slopes, outputs.shape),
   }
+}
+
+/** Of a batch: values [n] and derivatives [n, outputs], which a step of an attack asks for in turn. */
+interface Found {
+  readonly values: Float32Array
+  readonly slopes: Float32Array
 }
 
 /** The place of the largest score but one; the first of equals. */

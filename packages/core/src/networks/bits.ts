@@ -1,6 +1,8 @@
+import { inFours, loopsOver } from '../tensors/simd/arrays.js'
+
 /**
  * Relu's loops, on the bits of float32 numbers: its comparison is a branch that is guessed wrong every other time (5 to
- * 7 ns), −b and b >> 31 are not. The sign of −b tells b > 0 from b = 0 where b is known not to be negative.
+ * 7 ns), −b and b >> 31 are not. Arrays from `withSimdArrays` are done four numbers at a time. The sign of −b tells b > 0 from b = 0 where b is known not to be negative.
  */
 
 export function bitsOf({ buffer, byteOffset, length }: Float32Array): Int32Array {
@@ -10,13 +12,19 @@ export function bitsOf({ buffer, byteOffset, length }: Float32Array): Int32Array
 /** X ← max(X, 0). */
 export function rectify(x: Float32Array): void {
   const bits = bitsOf(x)
-  for (let k = 0; k < bits.length; k++) bits[k] = bits[k]! & ~(bits[k]! >> 31)
+  const loops = loopsOver(x)
+  const done = loops === null ? 0 : inFours(x.length)
+  loops?.rectify(x.byteOffset, 4 * done)
+  for (let k = done; k < bits.length; k++) bits[k] = bits[k]! & ~(bits[k]! >> 31)
 }
 
 /** P ← P ⊙ 1{X > 0}, for X ≥ 0. */
 export function mask(p: Float32Array, x: Float32Array): void {
   const [values, active] = [bitsOf(p), bitsOf(x)]
-  for (let k = 0; k < values.length; k++) values[k] = values[k]! & (-active[k]! >> 31)
+  const loops = loopsOver(p, x)
+  const done = loops === null ? 0 : inFours(p.length)
+  loops?.mask(x.byteOffset, p.byteOffset, 4 * done)
+  for (let k = done; k < values.length; k++) values[k] = values[k]! & (-active[k]! >> 31)
 }
 
 /** Rows and columns of a tile that is transposed inside the cache. */

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { ArrayAlgebra } from '../tensors/algebra.js'
 import { filledTensor, floatsOf } from '../tensors/arrays.js'
+import { withSimdArrays } from '../tensors/simd/arrays.js'
 import { mask, rectify } from './bits.js'
 import type { MlpLayer } from './mlp.js'
 import type { Cotangent } from './network.js'
@@ -11,7 +12,7 @@ import type { Cotangent } from './network.js'
  *   up:    X_h = relu(X_{h−1} W_hᵀ + b_h)              [n, out]: the bias is what the product is added to
  *   down:  G_h = (G_{h+1} W_{h+1}) ⊙ 1{X_h > 0}        ∇_x = G_1 W_1
  *
- * Buffers are kept for every n that was seen: the searches of an attack ask for the same one again and again.
+ * What is between the layers is in arrays on loan, which the searches of an attack get again and again.
  */
 export function reluPasses(layers: readonly MlpLayer[]): {
   forward(algebra: ArrayAlgebra, x: tf.Tensor2D): tf.Tensor2D
@@ -23,17 +24,14 @@ export function reluPasses(layers: readonly MlpLayer[]): {
 } {
   const top = layers.at(-1)!
   const below = layers.slice(0, -1)
-  const rooms = new Map<number, Room>()
-  const roomFor = (n: number): Room => {
-    const room = rooms.get(n) ?? {
-      hidden: below.map(({ weights }) => new Float32Array(n * weights.rows)),
-      signals: below.map(({ weights }) => new Float32Array(n * weights.rows)),
-    }
-    rooms.set(n, room)
-    return room
-  }
-  /** X_1 … X_{L−1} into the room; returns f. */
-  const climb = (algebra: ArrayAlgebra, x: tf.Tensor2D, { hidden }: Room): tf.Tensor2D => {
+  /** The lengths of X_1 … X_{L−1} of n examples, which are those of G_1 … G_{L−1}. */
+  const sizes = (n: number) => below.map(({ weights }) => n * weights.rows)
+  /** X_1 … X_{L−1} into `hidden`; returns f. */
+  const climb = (
+    algebra: ArrayAlgebra,
+    x: tf.Tensor2D,
+    hidden: readonly Float32Array[],
+  ): tf.Tensor2D => {
     const n = x.shape[0]
     let input = floatsOf(x)
     below.forEach((layer, h) => {
@@ -44,31 +42,28 @@ export function reluPasses(layers: readonly MlpLayer[]): {
     return filledTensor([n, top.weights.rows], out => affine(algebra, top, input, n, out))
   }
   return {
-    forward: (algebra, x) => climb(algebra, x, roomFor(x.shape[0])),
+    forward: (algebra, x) =>
+      withSimdArrays(sizes(x.shape[0]), (...hidden) => climb(algebra, x, hidden)),
     inputGradient: (algebra, x, cotangent) =>
       tf.tidy(() => {
         const n = x.shape[0]
-        const room = roomFor(n)
-        const outputs = climb(algebra, x, room)
-        let signal = floatsOf(cotangent(outputs))
-        for (let h = layers.length - 1; h > 0; h--) {
-          const next = room.signals[h - 1]!
-          backwards(algebra, layers[h]!, signal, n, next)
-          mask(next, room.hidden[h - 1]!)
-          signal = next
-        }
-        const gradient: tf.Tensor2D = filledTensor([n, layers[0]!.weights.cols], out =>
-          backwards(algebra, layers[0]!, signal, n, out),
-        )
-        return { outputs, gradient }
+        return withSimdArrays([...sizes(n), ...sizes(n)], (...arrays) => {
+          const [hidden, signals] = [arrays.slice(0, below.length), arrays.slice(below.length)]
+          const outputs = climb(algebra, x, hidden)
+          let signal = floatsOf(cotangent(outputs))
+          for (let h = layers.length - 1; h > 0; h--) {
+            const next = signals[h - 1]!
+            backwards(algebra, layers[h]!, signal, n, next)
+            mask(next, hidden[h - 1]!)
+            signal = next
+          }
+          const gradient: tf.Tensor2D = filledTensor([n, layers[0]!.weights.cols], out =>
+            backwards(algebra, layers[0]!, signal, n, out),
+          )
+          return { outputs, gradient }
+        })
       }),
   }
-}
-
-/** X_1 … X_{L−1} and G_1 … G_{L−1} of n examples. */
-interface Room {
-  readonly hidden: readonly Float32Array[]
-  readonly signals: readonly Float32Array[]
 }
 
 /** X Wᵀ + b. */

@@ -5,7 +5,7 @@ import { requireUnitBox } from './domain.js'
 import { drawAround, inCube, onCube } from './draws.js'
 import { checkedSpec, identityChart, type TensorGeometry, withExactCentres } from './exact.js'
 import { linfDistance, projectLinf } from './linf-ball.js'
-import { clipAround, clipToUnit, stepSigns } from './row-loops.js'
+import { linfRows } from './linf-rows.js'
 import { signs } from './rows.js'
 import { type PerturbationSet, TOLERANCE } from './set.js'
 
@@ -44,11 +44,5 @@ export function boxLinf(radius: number): PerturbationSet {
       return compatibilityOf(data, radius, maximumMeeting)
     },
   }
-  return withExactCentres(set, {
-    project(centres, points, out, start, stop) {
-      clipAround(centres, points, radius, out, start, stop)
-      clipToUnit(out, out, start, stop)
-    },
-    ascend: stepSigns,
-  })
+  return withExactCentres(set, linfRows(radius, true))
 }

@@ -21,7 +21,8 @@ export const inBall: Offset = (stream, out) => {
 
 /** Uniform in the cube [−1, 1]^d. */
 export const inCube: Offset = (stream, out) => {
-  for (let j = 0; j < out.length; j++) out[j] = 2 * stream.uniform() - 1
+  stream.fillUniform(out)
+  for (let j = 0; j < out.length; j++) out[j] = 2 * out[j]! - 1
 }
 
 /** Uniform on the surface of the cube: a point of the cube over its largest coordinate. */

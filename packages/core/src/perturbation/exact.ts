@@ -2,7 +2,13 @@ import * as tf from '@tensorflow/tfjs-core'
 import { assertShape, SaddleError } from '../errors.js'
 import { tensorsAreArrays } from '../tensors/arrays.js'
 import { fusedKernels } from '../tensors/fused.js'
-import { advanceRows, projectRows, type RowGeometry } from './row-geometry.js'
+import {
+  advanceRows,
+  distanceRows,
+  maximiseRows,
+  projectRows,
+  type RowGeometry,
+} from './row-geometry.js'
 import { pickRareRows, rowMax } from './rows.js'
 import type { PerturbationSet, SetSpec } from './set.js'
 
@@ -34,15 +40,23 @@ export function withExactCentres(set: TensorGeometry, rows: RowGeometry): Pertur
         return advanceRows(rows, centres, points, gradient, step)
       assertShape('points to advance', points.shape, centres.shape)
       const fused =
-        set.radius === 0 ? null : fusedKernels()?.advance(set.spec, centres, points, gradient, step)
+        set.radius === 0 || typeof step !== 'number'
+          ? null
+          : fusedKernels()?.advance(set.spec, centres, points, gradient, step)
       if (fused) return fused
       return project(centres, tf.add(points, tf.mul(step, set.steepest(points, gradient))))
     },
     maximiseLinear(centres, gradient) {
       assertShape('gradient to maximise', gradient.shape, centres.shape)
       if (set.radius === 0) return tf.clone(centres)
+      if (rows.maximise && tensorsAreArrays()) return maximiseRows(rows.maximise, centres, gradient)
       const still = tf.equal(rowMax(gradient), 0)
       return pickRareRows(still, () => centres, set.maximiseLinear(centres, gradient))
+    },
+    distance(centres, points) {
+      if (rows.distance === undefined || !tensorsAreArrays()) return set.distance(centres, points)
+      assertShape('points to measure', points.shape, centres.shape)
+      return distanceRows(rows.distance, centres, points)
     },
     sample(centres, streams, kind) {
       assertShape('streams of random numbers', [streams.length], [centres.shape[0]])

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import { compatibilityOf, maximumMeeting } from './compatibility.js'
 import { drawAround, inCube, onCube } from './draws.js'
 import { checkedSpec, identityChart, type TensorGeometry, withExactCentres } from './exact.js'
-import { clipAround, stepSigns } from './row-loops.js'
+import { linfRows } from './linf-rows.js'
 import { flat, rowMax, signs } from './rows.js'
 import { type PerturbationSet, TOLERANCE } from './set.js'
 
@@ -31,11 +31,7 @@ export function linfBall(radius: number): PerturbationSet {
     distance: linfDistance,
     compatibility: data => compatibilityOf(data, radius, maximumMeeting),
   }
-  return withExactCentres(set, {
-    project: (centres, points, out, start, stop) =>
-      clipAround(centres, points, radius, out, start, stop),
-    ascend: stepSigns,
-  })
+  return withExactCentres(set, linfRows(radius, false))
 }
 
 /** clip(z, x_0 − δ, x_0 + δ). */

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { filledTensor, floatsOf, tensorsAreArrays } from '../tensors/arrays.js'
 import { fusedKernels } from '../tensors/fused.js'
+import { inFours, loopsOver, withSimdArrays } from '../tensors/simd/arrays.js'
 import { exceeds } from './row-loops.js'
 
 /**
@@ -93,6 +94,37 @@ function pickArrayRows(condition: tf.Tensor, a: tf.Tensor2D, b: tf.Tensor2D): tf
       out.set(from.subarray(i * d, (i + 1) * d), i * d)
     }
   })
+}
+
+/** α a + β b + γ c in float32: [n, d], on arrays in one sweep. */
+export function combination(
+  weights: readonly [number, number, number],
+  [a, b, c]: readonly [tf.Tensor2D, tf.Tensor2D, tf.Tensor2D],
+): tf.Tensor2D {
+  const [alpha, beta, gamma] = weights
+  if (!tensorsAreArrays())
+    return tf.tidy(() => tf.add(tf.add(tf.mul(alpha, a), tf.mul(beta, b)), tf.mul(gamma, c)))
+  const from = [floatsOf(a), floatsOf(b), floatsOf(c)]
+  return filledTensor<tf.Rank.R2>(a.shape, out => {
+    const { length } = out
+    withSimdArrays([length, length, length], (x, y, z) => {
+      ;[x, y, z].forEach((array, k) => {
+        array.set(from[k]!)
+      })
+      const loops = loopsOver(x, y, z)
+      const whole = loops === null ? 0 : inFours(length)
+      const places = [x, y, z, x].map(array => array.byteOffset)
+      loops?.combine(...places, 4 * whole, alpha, beta, gamma)
+      for (let i = whole; i < length; i++)
+        x[i] = term(term(0, alpha, x[i]!) + term(0, beta, y[i]!), gamma, z[i]!)
+      out.set(x)
+    })
+  })
+}
+
+/** sum + weight · x, both rounded to float32. */
+function term(sum: number, weight: number, x: number): number {
+  return Math.fround(Math.fround(sum) + Math.fround(Math.fround(weight) * x))
 }
 
 /**

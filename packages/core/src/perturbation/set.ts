@@ -34,13 +34,13 @@ export interface PerturbationSet {
   steepest(points: tf.Tensor2D, gradient: tf.Tensor2D): tf.Tensor2D
   /**
    * project(centres, points + step · steepest(points, gradient)): a step of projected ascent, `step` in the units of
-   * the set's norm. In a few passes over each row where tensors are arrays.
+   * the set's norm, one for all rows or [n, 1]. In a few passes over each row where tensors are arrays.
    */
   advance(
     centres: tf.Tensor2D,
     points: tf.Tensor2D,
     gradient: tf.Tensor2D,
-    step: number,
+    step: number | tf.Tensor2D,
   ): tf.Tensor2D
   /** A random point of each B(centre), row i from `streams[i]`. */
   sample(centres: tf.Tensor2D, streams: readonly Stream[], kind: StartKind): tf.Tensor2D

@@ -27,6 +27,8 @@ export interface Stream {
   normal(): number
   /** Fills `out` with standard normals times `scale`: the numbers `normal()` would give, at 25 ns each. */
   fillNormal(out: Float32Array | Float64Array, scale?: number): void
+  /** Fills `out` with numbers of [0, 1): those that `uniform()` would give, at 25 ns each in place of 150. */
+  fillUniform(out: Float64Array): void
   /**
    * Goes to the beginning of the stream of another example, the rest of the key unchanged: for many short streams, such
    * as rows of weights. Nothing is allocated.
@@ -36,7 +38,7 @@ export interface Stream {
   reopen(example: number): void
 }
 
-/** Blocks generated at a time by `fillNormal`: 8 KiB of words, which stay in the first-level cache. */
+/** Blocks generated at a time by `fillNormal` and `fillUniform`: 8 KiB of words, which stay in the first-level cache. */
 const BULK = 512
 const bulk = new Uint32Array(4 * BULK)
 
@@ -108,6 +110,19 @@ export function openStream(key: StreamKey): Stream {
     while (filled < out.length) out[filled++] = scale * normal()
   }
 
+  const uniform = () => fraction(uint32(), uint32())
+
+  function fillUniform(out: Float64Array): void {
+    let filled = 0
+    while (filled < out.length && used !== 4) out[filled++] = uniform()
+    while (out.length - filled >= 2) {
+      const blocks = Math.min(BULK, (out.length - filled) >>> 1)
+      generate(bulk, blocks)
+      for (let w = 0; w < 4 * blocks; w += 2) out[filled++] = fraction(bulk[w]!, bulk[w + 1]!)
+    }
+    if (filled < out.length) out[filled] = uniform()
+  }
+
   function reopen(example: number): void {
     counter[0] = 0
     counter[2] = requireWord('example', example)
@@ -117,11 +132,17 @@ export function openStream(key: StreamKey): Stream {
 
   return {
     uint32,
-    uniform: () => ((uint32() >>> 5) * 2 ** 26 + (uint32() >>> 6)) * 2 ** -53,
+    uniform,
     normal,
     fillNormal,
+    fillUniform,
     reopen,
   }
+}
+
+/** 53 bits of two words as a number of [0, 1). */
+function fraction(high: number, low: number): number {
+  return ((high >>> 5) * 2 ** 26 + (low >>> 6)) * 2 ** -53
 }
 
 /** Keeps the counters of subkeys apart from those of any numbers drawn under the bare seed. */

@@ -146,6 +146,32 @@ t.test('fillNormal gives what normal gives one at a time, wherever the stream st
   t.same(many, Float32Array.from(many, normal), 'float32, more than one bulk')
 })
 
+t.test(
+  'fillUniform gives what uniform gives one at a time, wherever the stream stands',
+  async t => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 0, max: 9 }),
+        fc.array(fc.integer({ min: 0, max: 1500 }), { maxLength: 4 }),
+        (skipped, lengths) => {
+          const [whole, single] = [0, 0].map(() => {
+            const stream = openStream({ seed: 8, purpose: 'fill' })
+            for (let i = 0; i < skipped; i++) stream.uint32()
+            return stream
+          })
+          for (const length of lengths) {
+            const out = new Float64Array(length)
+            whole!.fillUniform(out)
+            if (!out.every(u => u === single!.uniform())) return false
+          }
+          return whole!.uint32() === single!.uint32()
+        },
+      ),
+    )
+    t.pass()
+  },
+)
+
 t.test("a stream reopened for another example is that example's stream", async t => {
   const key = { seed: 3, purpose: 'rows', step: 2 }
   const stream = openStream(key)

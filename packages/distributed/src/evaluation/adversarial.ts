@@ -1,6 +1,5 @@
 import { writeNpy } from '../run/npy.js'
-import { blocksFor } from './blocks.js'
-import { BLOCK } from './evaluator.js'
+import { blockSize, blocksFor } from './blocks.js'
 import type { EvaluationJob } from './messages.js'
 import type { Resolved } from './resolve.js'
 import type { Store } from './store.js'
@@ -60,8 +59,8 @@ export async function worstPoints(
   const all = new Float32Array(radii.length * n * dimension)
   for (const a of attacks.keys())
     for (let block = 0; block < blocksFor(n); block++) {
-      const start = block * BLOCK
-      const size = Math.min(n, start + BLOCK) - start
+      const start = block * blockSize(n)
+      const size = Math.min(n, start + blockSize(n)) - start
       const points = await store.pointsOf(a, block)
       for (let r = 0; r < radii.length; r++)
         for (let i = 0; i < size; i++) {

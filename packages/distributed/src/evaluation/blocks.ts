@@ -1,10 +1,23 @@
 import type { Range } from '../replica/shards.js'
-import { BLOCK } from './evaluator.js'
 import type { CleanReply, SearchReply } from './messages.js'
+
+/** Rows for which products run at the library's rate; rows below which they are slow; blocks that workers can share. */
+const MOST = 128
+const LEAST = 16
+const SHARED = 8
+
+/**
+ * Examples computed together: the first so many places of the list, the next, and so on, whatever a task spans. A
+ * product's last bits may depend on how many rows it has, so blocks depend on the length of the list alone: 128 from
+ * 1017 examples on, and of fewer examples an eighth, a multiple of 8 and at least 16, so that several workers have work.
+ */
+export function blockSize(examples: number): number {
+  return Math.min(MOST, Math.max(LEAST, 8 * Math.ceil(examples / (8 * SHARED))))
+}
 
 /** How many blocks so many examples are. */
 export function blocksFor(examples: number): number {
-  return Math.ceil(examples / BLOCK)
+  return Math.ceil(examples / blockSize(examples))
 }
 
 /** Ranges of examples whose blocks are not `done`: runs of neighbours, `shard` examples at most, at least a block. */
@@ -13,21 +26,26 @@ export function openRanges(
   shard: number,
   done: (block: number) => boolean,
 ): Range[] {
-  const most = Math.max(1, Math.floor(shard / BLOCK))
+  const size = blockSize(examples)
+  const most = Math.max(1, Math.floor(shard / size))
   const ranges: Range[] = []
   for (let first = 0; first < blocksFor(examples); first++) {
     if (done(first)) continue
     let last = first
     while (last + 1 < blocksFor(examples) && last + 1 - first < most && !done(last + 1)) last++
-    ranges.push({ start: first * BLOCK, stop: Math.min(examples, (last + 1) * BLOCK) })
+    ranges.push({ start: first * size, stop: Math.min(examples, (last + 1) * size) })
     first = last
   }
   return ranges
 }
 
-/** The blocks of a task that begins at example `start`, each with its part of the reply. */
-export function cleanBlocks(start: number, reply: CleanReply): [block: number, part: CleanReply][] {
-  return partsOf(start, reply.losses.length).map(({ block, from, to }) => {
+/** The blocks, of `size` examples, of a task that begins at example `start`, each with its part of the reply. */
+export function cleanBlocks(
+  start: number,
+  reply: CleanReply,
+  size: number,
+): [block: number, part: CleanReply][] {
+  return partsOf(start, reply.losses.length, size).map(({ block, from, to }) => {
     const cut = <T extends Float32Array | Int32Array>(array: T) => array.slice(from, to) as T
     return [
       block,
@@ -47,17 +65,18 @@ export function cleanBlocks(start: number, reply: CleanReply): [block: number, p
 export function searchBlocks(
   start: number,
   reply: SearchReply,
+  size: number,
 ): [block: number, part: SearchReply][] {
   const n = reply.norms.length
   const radii = reply.success.length / n
   const dimension = reply.points.length / (radii * n)
-  return partsOf(start, n).map(({ block, from, to }) => {
+  return partsOf(start, n, size).map(({ block, from, to }) => {
     /** [radius, example, width] cut to the examples. */
     const cut = <T extends Float32Array | Int32Array>(array: T, width = 1): T => {
-      const size = (to - from) * width
-      const out = array.slice(0, radii * size) as T
+      const length = (to - from) * width
+      const out = array.slice(0, radii * length) as T
       for (let r = 0; r < radii; r++)
-        out.set(array.subarray((r * n + from) * width, (r * n + to) * width), r * size)
+        out.set(array.subarray((r * n + from) * width, (r * n + to) * width), r * length)
       return out
     }
     return [
@@ -79,10 +98,14 @@ export function searchBlocks(
   })
 }
 
-function partsOf(start: number, n: number): { block: number; from: number; to: number }[] {
-  return Array.from({ length: blocksFor(n) }, (_, b) => ({
-    block: start / BLOCK + b,
-    from: b * BLOCK,
-    to: Math.min(n, (b + 1) * BLOCK),
+function partsOf(
+  start: number,
+  n: number,
+  size: number,
+): { block: number; from: number; to: number }[] {
+  return Array.from({ length: Math.ceil(n / size) }, (_, b) => ({
+    block: start / size + b,
+    from: b * size,
+    to: Math.min(n, (b + 1) * size),
   }))
 }

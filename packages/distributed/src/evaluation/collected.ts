@@ -1,5 +1,5 @@
 import { type AttackSpec, attackFrom } from '@saddle/attacks'
-import { BLOCK } from './evaluator.js'
+import { blockSize } from './blocks.js'
 import type { CleanReply, SearchReply } from './messages.js'
 
 /** All blocks of the model without an attack as one reply. */
@@ -14,7 +14,7 @@ export function joinClean(blocks: ReadonlyMap<number, CleanReply>, n: number): C
   }
   for (const [block, part] of blocks)
     for (const key of Object.keys(whole) as (keyof CleanReply)[])
-      whole[key].set(part[key], block * BLOCK)
+      whole[key].set(part[key], block * blockSize(n))
   return whole
 }
 
@@ -50,11 +50,11 @@ export function joinSearches(
   let seconds = 0
   for (const [block, part] of [...blocks].sort(([a], [b]) => a - b)) {
     const size = part.norms.length
-    norms.set(part.norms, block * BLOCK)
+    norms.set(part.norms, block * blockSize(n))
     seconds += part.seconds
     at.forEach((whole, r) => {
       for (const key of Object.keys(whole) as (keyof AtRadius)[])
-        whole[key].set(part[key].subarray(r * size, (r + 1) * size), block * BLOCK)
+        whole[key].set(part[key].subarray(r * size, (r + 1) * size), block * blockSize(n))
     })
   }
   return { radii: at, norms, seconds }

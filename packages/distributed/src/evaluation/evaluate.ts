@@ -31,7 +31,7 @@ export interface EvaluateOptions extends ComputeOptions {
   /** Ask it to stop: what is finished is kept, and `evaluate` throws STOPPED. */
   readonly signal?: AbortSignal
   readonly onEvent?: (event: EvaluationEvent) => void
-  /** Examples a worker is given at a time, in blocks of 128. Changes no figure. */
+  /** Examples a worker is given at a time, in whole blocks (`blockSize`). Default: a block. Changes no figure. */
   readonly shard?: number
   /** The pool's worker module, and that of a worker's process, for embedding. */
   readonly workerFile?: URL

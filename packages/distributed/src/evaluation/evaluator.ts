@@ -22,6 +22,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import type { Task } from '../pool/messages.js'
 import { type Range, shardsOf } from '../replica/shards.js'
 import { stopSignal } from '../replica/whole.js'
+import { blockSize } from './blocks.js'
 import { criterionFrom } from './criterion.js'
 import type {
   CleanReply,
@@ -34,12 +35,6 @@ import type {
 } from './messages.js'
 import { looksLikeProbabilities, predictionsOf } from './outputs.js'
 import { emptyReply, writeReply } from './reply.js'
-
-/**
- * Examples computed together: places 0 to 127 of the list, 128 to 255, and so on, whatever a task spans. A product's
- * last bits may depend on how many rows it has, so blocks must not depend on shards or workers.
- */
-export const BLOCK = 128
 
 /** What a worker does to the examples of its tasks. Tasks only read what is shared: done again, they give the same bits. */
 export class Evaluator {
@@ -81,7 +76,7 @@ export class Evaluator {
       flat: new Int32Array(n),
       probabilities: new Int32Array(n),
     }
-    for (const block of blocksOf(task))
+    for (const block of this.#blocksOf(task))
       scoped(() => {
         const { x, y } = this.#gather(block)
         const at = block.start - task.start
@@ -112,7 +107,7 @@ export class Evaluator {
     const { data, points, radii } = this.#job
     const n = task.stop - task.start
     const reply = emptyReply(n, radii.length, points ? data.dimension : 0)
-    const blocks = blocksOf(task)
+    const blocks = this.#blocksOf(task)
     blocks.forEach((block, b) => {
       const report = shareOfTask(b, blocks.length, radii.length, this.#onProgress)
       scoped(() => this.#searchBlock(task, block, reply, report))
@@ -161,6 +156,14 @@ export class Evaluator {
     return Float32Array.from(distances, (d, i) => (found[i] === 1 ? d : Number.NaN))
   }
 
+  /** A task's blocks; tasks begin where blocks do. */
+  #blocksOf({ start, stop }: Range): Range[] {
+    return shardsOf(stop - start, blockSize(this.#job.order.length)).map(block => ({
+      start: start + block.start,
+      stop: start + block.stop,
+    }))
+  }
+
   #criterion({ start, stop }: Range) {
     const { criterion, targets } = this.#job
     return criterionFrom(criterion, this.#loss, targets.slice(start, stop))
@@ -193,14 +196,6 @@ function attackableFrom(model: ModelSetup): Attackable {
       return follower.inputGradient
     },
   }
-}
-
-/** A task's blocks; tasks begin where blocks do. */
-function blocksOf({ start, stop }: Range): Range[] {
-  return shardsOf(stop - start, BLOCK).map(block => ({
-    start: start + block.start,
-    stop: start + block.stop,
-  }))
 }
 
 /** Progress of a block's searches, one a radius, as progress of its task. */

@@ -16,12 +16,13 @@ export function labelsOf(attacks: readonly AttackSpec[]): string[] {
 }
 
 function labelOf(attack: AttackSpec): string {
-  const defaults = defaultsOf(attack.kind)
+  // What an evaluation assumes where nothing is said (`evaluating`).
+  const defaults = { until: 'success', ...defaultsOf(attack.kind) }
   const options = Object.entries(attack)
     .filter(([key]) => key !== 'kind' && key !== 'fosc')
     .filter(
       ([key, value]) =>
-        value !== undefined && canonicalJson(value) !== canonicalJson(defaults[key] ?? null),
+        value !== undefined && canonicalJson(value) !== canonicalJson((defaults as Record<string, unknown>)[key] ?? null),
     )
     .map(([key, value]) => `${key}=${typeof value === 'string' ? value : canonicalJson(value)}`)
   return options.length === 0 ? attack.kind : `${attack.kind}:${options.join(',')}`

@@ -85,11 +85,11 @@ export async function resolveRequest(
   request: EvaluationRequest,
   compute: ComputeOptions,
 ): Promise<Resolved> {
-  const asked = request.attacks?.map(attack => reporting(checkAttack(attack)))
+  const asked = request.attacks?.map(attack => evaluating(checkAttack(attack)))
   if (asked?.length === 0)
     throw new SaddleError('CONFIG', 'An evaluation needs at least one attack, such as pgd.')
   const subject = await openSubject(request.model)
-  const attacks = asked ?? subject.defaults.attacks.map(reporting)
+  const attacks = asked ?? subject.defaults.attacks.map(evaluating)
   const { set = subject.defaults.set, loss = subject.defaults.loss } = request
   const { criterion = { kind: 'misclassification' }, seed = subject.seed } = request
   const wanted = request.radii ?? subject.defaults.radii
@@ -113,7 +113,7 @@ export async function resolveRequest(
   })
   const points = request.saveAdversarial !== undefined
   const identity: Identity = {
-    format: 1,
+    format: 2,
     model: subject.hash,
     data: examples.hash,
     examples: namedExamples(order),
@@ -154,10 +154,22 @@ export async function resolveRequest(
   }
 }
 
-/** Every attack says how stationary its points are, unless it was told not to. */
-function reporting(attack: AttackSpec): AttackSpec {
-  return attack.fosc === undefined ? { ...attack, fosc: true } : attack
+/**
+ * An attack as an evaluation wants it, where it was told nothing else: it says how stationary its points are, and an example
+ * is done at its first adversarial point (training takes all steps).
+ */
+function evaluating(attack: AttackSpec): AttackSpec {
+  const reporting = { fosc: true, ...attack }
+  if (!isPatient(reporting)) return reporting
+  return { ...reporting, until: reporting.until ?? 'success' }
 }
+
+/** Does an attack take all steps unless it is told to stop? */
+function isPatient(attack: AttackSpec): attack is Extract<AttackSpec, { kind: Patient }> {
+  return (PATIENT as readonly string[]).includes(attack.kind)
+}
+const PATIENT = ['pgd', 'bim', 'mim', 'frank-wolfe'] as const
+type Patient = (typeof PATIENT)[number]
 
 function defaultFolder(model: ModelSource, identity: Identity): string {
   const hash = identityHash(identity).slice(0, 12)

@@ -6,7 +6,7 @@ import { MappedMemory } from '../memory/mapped.js'
 import { bytesOfArrays, describeArrays, moveArrays } from '../memory/move.js'
 import type { Host } from '../pool/messages.js'
 import { describe, WorkerPool } from '../pool/pool.js'
-import { blocksFor, cleanBlocks, openRanges, searchBlocks } from './blocks.js'
+import { blockSize, blocksFor, cleanBlocks, openRanges, searchBlocks } from './blocks.js'
 import { costOf, joinClean } from './collected.js'
 import { targetsFor } from './criterion.js'
 import type { EvaluateOptions } from './evaluate.js'
@@ -27,7 +27,8 @@ export async function workOff(
   options: EvaluateOptions,
   logger: Logger,
 ): Promise<void> {
-  const { signal, shard = 128, onEvent = () => {} } = options
+  const block = blockSize(job.order.length)
+  const { signal, shard = block, onEvent = () => {} } = options
   if (signal?.aborted !== true && isFinished(store, job.order.length)) {
     setTargets(job, store, subject.outputs)
     return
@@ -99,11 +100,11 @@ export async function workOff(
     }
     await each(
       0,
-      block => store.clean.has(block),
+      place => store.clean.has(place),
       async range => {
         const reply = await pool.run({ kind: 'clean', ...range })
-        for (const [block, part] of cleanBlocks(range.start, reply))
-          await store.putClean(block, part)
+        for (const [place, part] of cleanBlocks(range.start, reply, block))
+          await store.putClean(place, part)
       },
     )
     setTargets(job, store, subject.outputs)
@@ -111,11 +112,11 @@ export async function workOff(
     for (const attack of job.attacks.keys())
       await each(
         attack + 1,
-        block => store.searches[attack]!.has(block),
+        place => store.searches[attack]!.has(place),
         async range => {
           const reply = await pool.run({ kind: 'search', attack, ...range })
-          for (const [block, part] of searchBlocks(range.start, reply))
-            await store.putSearch(attack, block, part)
+          for (const [place, part] of searchBlocks(range.start, reply, block))
+            await store.putSearch(attack, place, part)
         },
       )
   } finally {

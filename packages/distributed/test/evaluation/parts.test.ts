@@ -9,7 +9,8 @@ import {
 } from '@saddle/distributed'
 import fc from 'fast-check'
 import t from 'tap'
-import { blocksFor, cleanBlocks, openRanges, searchBlocks } from '../../dist/evaluation/blocks.js'
+import { blockSize,
+  blocksFor, cleanBlocks, openRanges, searchBlocks } from '../../dist/evaluation/blocks.js'
 import { joinClean, joinSearches } from '../../dist/evaluation/collected.js'
 import { labelsOf } from '../../dist/evaluation/labels.js'
 import { chooseExamples } from '../../dist/evaluation/numbers.js'
@@ -97,23 +98,28 @@ t.test('criteria are read by name', async t => {
 
 t.test('what is open is cut at blocks, and blocks put together are the whole again', async t => {
   t.same(
-    openRanges(300, 128, block => block === 1),
+    openRanges(2100, 1024, block => block === 1 || block > 15),
     [
       { start: 0, stop: 128 },
-      { start: 256, stop: 300 },
+      { start: 256, stop: 1280 },
+      { start: 1280, stop: 2048 },
     ],
   )
   t.same(
     openRanges(300, 1000, () => false),
     [{ start: 0, stop: 300 }],
   )
-  t.same(openRanges(300, 1, () => false).length, 3)
+  t.same(openRanges(300, 1, () => false).length, 8)
+  for (let n = 1; n < 3000; n++) {
+    const size = blockSize(n)
+    t.ok(size % 8 === 0 && size >= 16 && size <= 128 && blocksFor(n) >= Math.min(5, n / 16), `${n}`)
+  }
   fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 600 }),
       fc.integer({ min: 1, max: 600 }),
       fc.integer({ min: 1, max: 3 }),
-      fc.array(fc.boolean(), { minLength: 5, maxLength: 5 }),
+      fc.array(fc.boolean(), { minLength: 8, maxLength: 8 }),
       (n, shard, radii, done) => {
         const searched = new Map()
         const cleaned = new Map()
@@ -133,10 +139,14 @@ t.test('what is open is cut at blocks, and blocks put together are the whole aga
           reply.points.forEach((_, k) => {
             reply.points[k] = k
           })
-          for (const [block, part] of searchBlocks(start, { ...reply, seconds: size })) {
+          for (const [block, part] of searchBlocks(
+            start,
+            { ...reply, seconds: size },
+            blockSize(n),
+          )) {
             searched.set(block, part)
             // The second coordinate of the block's first example at the last radius.
-            const [first, last] = [block * 128 - start, radii - 1]
+            const [first, last] = [block * blockSize(n) - start, radii - 1]
             const points = part.points.length / radii
             t.equal(part.points[last * points + 1], 2 * (last * size + first) + 1)
           }
@@ -149,7 +159,7 @@ t.test('what is open is cut at blocks, and blocks put together are the whole aga
             flat: zeros(),
             probabilities: zeros(),
           }
-          for (const [block, part] of cleanBlocks(start, clean)) cleaned.set(block, part)
+          for (const [block, part] of cleanBlocks(start, clean, blockSize(n))) cleaned.set(block, part)
         }
         t.equal(searched.size, blocksFor(n))
         const whole = joinSearches(searched, n, radii)
