@@ -22,9 +22,10 @@ export function ascentDirection(
   objective: Objective,
 ): { readonly outputs: tf.Tensor2D; readonly direction: tf.Tensor2D } {
   const { outputs, gradient } = view.gradient(points, objective.derivative)
-  const resolution: tf.Tensor2D = tf.mul(
-    FLAT,
-    tf.max(tf.abs(objective.derivative(outputs)), 1, true),
-  )
-  return { outputs, direction: rowsAbove(gradient, resolution) }
+  return { outputs, direction: resolved(gradient, objective.derivative(outputs)) }
+}
+
+/** A gradient [n, d] without the rows that are rounding, for the cotangent [n, outputs] that it belongs to. */
+export function resolved(gradient: tf.Tensor2D, cotangent: tf.Tensor2D): tf.Tensor2D {
+  return rowsAbove(gradient, tf.mul(FLAT, tf.max(tf.abs(cotangent), 1, true)))
 }
