@@ -1,5 +1,4 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { assertShape } from '../errors.js'
 import { matrixTimes, timesMatrix } from '../tensors/matrix.js'
 import {
   firstInput,
@@ -10,7 +9,7 @@ import {
   openLayout,
 } from './branches.js'
 import type { Cotangent, FirstAdjoint, Network, Parameters } from './network.js'
-import { type Climb, climb, type Factor } from './passes.js'
+import { type Climb, checked, climb, type Factor } from './passes.js'
 import { topSignals } from './top.js'
 
 /**
@@ -32,16 +31,14 @@ export function jointGradients(
     const first = firstInput(net, x)
     const climbs = net.branches.map(branch => climb(branch, layout.activation, first))
     const tops = climbs.map(({ inputs }) => inputs.at(-1)!)
-    let lifted: tf.Tensor2D | undefined
-    const { outputs, signals } = topSignals(net, tops, f => {
-      const c = cotangent(f)
-      assertShape('cotangent of the outputs', c.shape, f.shape)
-      lifted = liftCotangent(net, c)
-      return c
-    })
+    const { outputs, signals } = topSignals(net, tops, checked(cotangent))
     const downs = net.branches.map((branch, b) =>
-      descend(branch, climbs[b]!, signed(branch, signals[b]!), signed(branch, lifted!)),
+      descend(branch, climbs[b]!, signed(branch, signals[b]!)),
     )
+    /** G_H, where it is the first block's. */
+    const lifted = downs.some(({ adjoint }) => adjoint === null)
+      ? liftCotangent(net, cotangent(outputs))
+      : null
     const byName = new Map(
       net.branches.flatMap((branch, b) => factorsOf(branch, climbs[b]!, downs[b]!.signals)),
     )
@@ -52,7 +49,7 @@ export function jointGradients(
         downs.map(({ signals }) => signals[0]!),
       ),
       factors: parameters.trained.map(({ name }) => byName.get(name)!),
-      adjoint: downs.map(({ adjoint }) => adjoint),
+      adjoint: downs.map(({ adjoint }, b) => adjoint ?? signed(net.branches[b]!, lifted!)),
     }
   })
 }
@@ -79,15 +76,14 @@ export function firstBlockGradient(
   })
 }
 
-/** Q_1 … Q_H and G_1 of a branch, from Q_H and G_H. */
+/** Q_1 … Q_H and G_1 of a branch, from Q_H; null for G_H. */
 function descend(
   { layers }: OpenBranch,
   { slopes }: Climb,
   top: tf.Tensor2D,
-  lifted: tf.Tensor2D,
-): { readonly signals: readonly tf.Tensor2D[]; readonly adjoint: tf.Tensor2D } {
+): { readonly signals: readonly tf.Tensor2D[]; readonly adjoint: tf.Tensor2D | null } {
   const signals = [top]
-  let adjoint = lifted
+  let adjoint: tf.Tensor2D | null = null
   for (let h = slopes.length - 1; h >= 0; h--) {
     adjoint = tf.transpose(matrixTimes(tf.transpose(signals[0]!), layers[h + 1]!))
     signals.unshift(tf.mul(adjoint, slopes[h]!))
@@ -117,5 +113,5 @@ function throughFirst(net: OpenLayout, signals: readonly tf.Tensor2D[]): tf.Tens
 }
 
 function signed({ sign }: OpenBranch, tensor: tf.Tensor2D): tf.Tensor2D {
-  return sign > 0 ? tensor : tf.neg(tensor)
+  return sign > 0 ? tf.clone(tensor) : tf.neg(tensor)
 }

@@ -171,7 +171,7 @@ function branchFactors(
 }
 
 /** The cotangent with its shape checked. */
-function checked(cotangent: Cotangent): Cotangent {
+export function checked(cotangent: Cotangent): Cotangent {
   return outputs => {
     const c = cotangent(outputs)
     assertShape('cotangent of the outputs', c.shape, outputs.shape)
