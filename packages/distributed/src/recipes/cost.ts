@@ -1,6 +1,6 @@
 import type { Attackable } from '@saddle/attacks'
-import type { ShardPasses } from '../replica/passes.js'
 import type { TrainingAttack } from '../config/recipe-schema.js'
+import type { ShardPasses } from '../replica/passes.js'
 import { passesOf, phasesOf } from './recipe.js'
 
 /**

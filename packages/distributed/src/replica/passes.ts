@@ -27,9 +27,7 @@ export interface ShardPasses {
    */
   gradient(x: tf.Tensor2D, cotangent: Cotangent, place: GradientPlace): tf.Tensor2D
   /** The same, and from the same pass the gradient in x and the adjoint of the first block; null for a team. */
-  readonly joint:
-    | ((x: tf.Tensor2D, cotangent: Cotangent, place: GradientPlace) => JointPass)
-    | null
+  readonly joint: ((x: tf.Tensor2D, cotangent: Cotangent, place: GradientPlace) => JointPass) | null
   /** The gradient in x [n, d] with the adjoint of the first block held fixed; null for a team. */
   readonly firstBlock: ((x: tf.Tensor2D, adjoint: FirstAdjoint) => tf.Tensor2D) | null
 }

@@ -1,7 +1,7 @@
 import type { GroupDistance, RegretReport, RegretTerms } from '@saddle/core'
 import type { Config } from '../config/schema.js'
-import type { Cost, ExpectedCost } from '../recipes/cost.js'
 import type { Travel } from '../ranks/travel.js'
+import type { Cost, ExpectedCost } from '../recipes/cost.js'
 import type { Split } from '../team/split.js'
 
 /** One line of metrics.jsonl: what was measured at W_t, before step t was taken. */
