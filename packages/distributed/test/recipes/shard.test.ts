@@ -173,9 +173,9 @@ for (const set of [
       for (const network of [pair(3), deep(3)]) {
         const replica = replicaOf({ network, loss: 'cross-entropy', set, examples: 9 })
         if (set.kind === 'box-linf')
-          replica.data.inputs.forEach((v, i, all) => (all[i] = Math.abs(v) % 1))
+          replica.data.inputs.set(replica.data.inputs.map(v => Math.abs(v) % 1))
         const { data, carried, parameters, network: net } = replica
-        const { stepSize } = { stepSize: 0.7 }
+        const stepSize = 0.7
         for (let at = 0; at < 3; at++) {
           const wanted = scoped(() => {
             const ball = perturbationSetFrom(set)
