@@ -169,7 +169,7 @@ t.test('what a recipe cannot do is refused in words that say what it can', async
     [{ attack: { ...free, replays: 0 } }, /^attack.replays: a whole number > 0; 0$/],
     [{ attack: { ...free, steps: 3 } }, /^attack.steps: .*known key of kind free.*replays/],
     [{ attack: { kind: 'fosc-dynamic', anneal: 2 } }, /^attack.anneal/],
-    [{ attack: { kind: 'trade' } }, /^attack: .*trades.*schedule/],
+    [{ attack: { kind: 'trade' } }, /^attack.kind: .*trades.*schedule; "trade"$/],
     [phases([3, free]), /^attack.phases\[0\].from: 0, so that every step has an attack; 3$/],
     [phases([0, free], [9, free], [9, free]), /^attack.phases\[2\].from: .*> 9; 9$/],
     [phases([0, free], [30, free]), /^attack.phases\[1\].from: .*< descent.steps = 30; 30$/],
