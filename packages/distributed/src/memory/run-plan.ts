@@ -21,7 +21,7 @@ export interface RunPlan {
 }
 
 /** Forward–backward passes, at most: of an example in the dearest step, and of all examples in all steps. */
-export interface RunCost {
+interface RunCost {
   readonly perStep: number
   readonly passes: number
 }

@@ -32,7 +32,7 @@ export interface ShardPasses {
   readonly firstBlock: ((x: tf.Tensor2D, adjoint: FirstAdjoint) => tf.Tensor2D) | null
 }
 
-export interface JointPass {
+interface JointPass {
   readonly outputs: tf.Tensor2D
   /** [n, d] */
   readonly gradient: tf.Tensor2D
