@@ -105,7 +105,11 @@ function countsOf(
  * [n], in the units of the loss; 0 where no feasible direction ascends. It is ≥ 0 because `point` competes, too:
  * that also covers float32 rounding, and the one set whose maximiser may be short of the optimum.
  */
-function stationarityGap(view: View, point: tf.Tensor2D, gradient: tf.Tensor2D): tf.Tensor1D {
+export function stationarityGap(
+  view: View,
+  point: tf.Tensor2D,
+  gradient: tf.Tensor2D,
+): tf.Tensor1D {
   const best = view.set.maximiseLinear(view.centres, gradient)
   const gap: tf.Tensor1D = tf.sum(tf.mul(tf.sub(best, point), gradient), 1)
   return tf.maximum(gap, 0)

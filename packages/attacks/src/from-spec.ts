@@ -23,6 +23,7 @@ import { type IdentitySpec, identity } from './first-order/identity.js'
 import { type MimSpec, mim } from './first-order/mim.js'
 import { type PgdSpec, pgd } from './first-order/pgd.js'
 import { type RandomFgsmSpec, randomFgsm } from './first-order/r-fgsm.js'
+import { type StationaryPgdSpec, stationaryPgd } from './first-order/stationary-pgd.js'
 import { type UniformSpec, uniform } from './first-order/uniform.js'
 import { type BisectionSpec, bisection } from './minimum-norm/bisection.js'
 import { type CarliniWagnerL2Spec, carliniWagnerL2 } from './minimum-norm/carlini-wagner-l2.js'
@@ -58,6 +59,7 @@ export type AttackSpec =
   | RandomFgsmSpec
   | BimSpec
   | PgdSpec
+  | StationaryPgdSpec
   | MimSpec
   | FrankWolfeSpec
   | ApgdSpec
@@ -76,6 +78,7 @@ const ATTACKS: { readonly [K in Kind]: (options: Hyperparameters<K>) => Attack }
   'r-fgsm': randomFgsm,
   bim,
   pgd,
+  'stationary-pgd': stationaryPgd,
   fab,
   deepfool,
   ddn,

@@ -49,16 +49,20 @@ export {
   apgdTargeted,
 } from './first-order/apgd-targeted.js'
 export { type BimSpec, bim } from './first-order/bim.js'
+export { resolved } from './first-order/direction.js'
 export { type FgsmSpec, fgsm } from './first-order/fgsm.js'
 export { type FrankWolfeSpec, frankWolfe } from './first-order/frank-wolfe.js'
 export { type IdentitySpec, identity } from './first-order/identity.js'
 export { type MimSpec, mim } from './first-order/mim.js'
 export { type PgdOptions, type PgdSpec, pgd } from './first-order/pgd.js'
 export { type RandomFgsmSpec, randomFgsm } from './first-order/r-fgsm.js'
+export { startPoints } from './first-order/starts.js'
+export { type StationaryPgdSpec, stationaryPgd } from './first-order/stationary-pgd.js'
 export { type UniformOptions, type UniformSpec, uniform } from './first-order/uniform.js'
 export { type AttackSpec, attackFrom } from './from-spec.js'
 // losses
 export { type AttackLoss, type AttackLossName, attackLoss } from './losses/attack-loss.js'
+export { type Divergence, divergence } from './losses/divergence.js'
 // minimum-norm attacks
 export { type BisectionOptions, type BisectionSpec, bisection } from './minimum-norm/bisection.js'
 export {

@@ -39,15 +39,26 @@ export function bytes(count: number): string {
 
 /**
  * An attack's short name: its kind, a loss of its own, its steps or draws, its restarts: `identity`, `uniform-8`,
- * `pgd-20`, `pgd-20x3`, `apgd-dlr-100`; of an ensemble the names joined, `fgsm+pgd-20`.
+ * `pgd-20`, `pgd-20x3`, `apgd-dlr-100`; of an ensemble the names joined, `fgsm+pgd-20`; of a recipe its counts,
+ * `free-8`, `yopo-5-3`; of a schedule the names in turn, `fgsm→pgd-20`.
  */
 export function attackName(attack: Config['attack']): string {
+  if (attack.kind === 'schedule')
+    return attack.phases.map(phase => attackName(phase.attack)).join('→')
+  if (attack.kind === 'free') return `free-${attack.replays}`
+  if (attack.kind === 'yopo') return `yopo-${attack.passes}-${attack.inner}`
   if (attack.kind === 'worst-case') return attack.attacks.map(attackName).join('+')
   const loss = 'loss' in attack && attack.loss !== 'model' ? attack.loss : undefined
   const count = 'steps' in attack ? attack.steps : 'draws' in attack ? attack.draws : undefined
   const restarts = 'restarts' in attack && attack.restarts > 1 ? `x${attack.restarts}` : ''
   const parts = [attack.kind, loss?.replace('cross-entropy', 'ce'), count]
   return `${parts.filter(part => part !== undefined).join('-')}${restarts}`
+}
+
+/** What a training cost, or will: `6.0 forward–backward passes an example and step`. */
+export function passesPhrase(passes: number): string {
+  const number = Number.isInteger(passes) ? String(passes) : passes.toFixed(2)
+  return `${number} forward–backward pass${passes === 1 ? '' : 'es'} an example and step`
 }
 
 /** What the accuracy is called that a training under the attack of this name reports. */

@@ -65,6 +65,7 @@ export { type Mlp, type MlpLayer, type MlpPasses, mlpPasses } from './networks/m
 export type {
   BallGroup,
   Cotangent,
+  FirstAdjoint,
   Follower,
   GradientFactor,
   Network,

@@ -29,7 +29,12 @@ export function ascentDirection(
     return slope
   })
   const slope = asked.length === 1 ? asked[0]! : objective.derivative(outputs)
-  const resolution: tf.Tensor2D = tf.mul(FLAT, tf.max(tf.abs(slope), 1, true))
+  const direction = resolved(gradient, slope)
   tf.dispose(asked)
-  return { outputs, direction: rowsAbove(gradient, resolution) }
+  return { outputs, direction }
+}
+
+/** A gradient [n, d] without the rows that are rounding, for the cotangent [n, outputs] that it belongs to. */
+export function resolved(gradient: tf.Tensor2D, cotangent: tf.Tensor2D): tf.Tensor2D {
+  return rowsAbove(gradient, tf.mul(FLAT, tf.max(tf.abs(cotangent), 1, true)))
 }

@@ -12,7 +12,7 @@ import type { Side } from './ascent.js'
  */
 export function sidesOf(
   kind: 'loss' | 'two-sided',
-  loss: AttackLossName | undefined,
+  loss: AttackLossName | 'divergence' | undefined,
   model: Attackable,
 ): Side[] {
   if (kind === 'loss') return [view => objectiveOf(view, loss)]

@@ -21,8 +21,11 @@ export interface PgdSpec {
   readonly keepBest: boolean
   /** `success`: an example is done at its first adversarial iterate. Left out, `end`: it takes all steps. */
   readonly until?: 'end' | 'success' | undefined
-  /** What is ascended and compared; left out, the loss of the model. */
-  readonly loss?: AttackLossName | undefined
+  /**
+   * What is ascended and compared; left out, the loss of the model. `divergence`: KL(p(x) ‖ p(x')) of the predictions at
+   * x and at the point, whose gradient is 0 at x.
+   */
+  readonly loss?: AttackLossName | 'divergence' | undefined
   readonly fosc?: boolean | undefined
 }
 
@@ -66,6 +69,11 @@ export function pgd(options: PgdOptions = {}): Attack {
     start !== 'clean' || restarts === 1,
     `start "clean" makes all ${restarts} restarts equal; take "clean-first" or "uniform"`,
   )
+  requireThat(
+    'pgd',
+    spec.loss !== 'divergence' || (!start.startsWith('clean') && objective === 'loss'),
+    'the loss "divergence" is flat at x and has one side; take start "uniform" and objective "loss"',
+  )
   const sides = objective === 'two-sided' ? 2 : 1
   const ascent = projectedAscent(spec, restarts * sides)
   return attackOf({ spec, passes: steps * restarts * sides }, (view, model, attack) =>
@@ -84,6 +92,7 @@ export function projectedAscent(
     restarts,
     until,
     judged: keepBest || searches > 1,
+    ...(spec.loss === 'divergence' ? { beforehand: 1 } : {}),
     sides: (_view, model) => sidesOf(spec.objective, spec.loss, model),
     start: (view, key, restart) => ({
       at: startPoints(spec.start, view, key, restart),

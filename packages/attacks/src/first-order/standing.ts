@@ -10,7 +10,7 @@ import { better, type Champion, noChampion } from './champion.js'
 import { stopIfAsked } from './run.js'
 
 /** The batch is closed up when no more than this share of it still stands: copying rows is not free. */
-const CLOSE_UP = 0.75
+export const CLOSE_UP = 0.75
 
 /** What is known of all n examples. */
 interface Tally {
@@ -117,7 +117,7 @@ function searchStanding<S extends State>(ascent: Ascent<S>, setting: Setting): C
 }
 
 /** Views of the examples at `rows` of the batch, with a memory of their own where the model follows. */
-function viewer(model: Attackable, whole: AttackOptions, rows: readonly number[]) {
+export function viewer(model: Attackable, whole: AttackOptions, rows: readonly number[]) {
   const options = optionsAt(whole, rows)
   const pass = model.follow?.()
   const at = (x: tf.Tensor2D, y: tf.Tensor1D): View =>

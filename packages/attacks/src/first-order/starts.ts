@@ -9,7 +9,7 @@ export type Start = 'clean' | 'uniform' | 'border' | 'clean-first'
 /** The points [n, d] where a restart begins. */
 export function startPoints(
   start: Start,
-  { set, centres }: View,
+  { set, centres }: Pick<View, 'set' | 'centres'>,
   key: AttackKey,
   restart: number,
 ): tf.Tensor2D {

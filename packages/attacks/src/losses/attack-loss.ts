@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { View } from '../view.js'
 import { crossEntropy } from './cross-entropy.js'
+import { divergenceFrom } from './divergence.js'
 import { dlr } from './dlr.js'
 import { margin } from './margin.js'
 
@@ -40,14 +41,13 @@ export function attackLoss(name: AttackLoss['name']): AttackLoss {
 
 /**
  * The objective of an attack that names a loss; of one that names none, ℓ(f, y) of the model, or −ℓ(f, target) if the
- * criterion has targets. ℓ stalls where ∂ℓ/∂f = 0: for two-sided losses at f = y.
+ * criterion has targets. ℓ stalls where ∂ℓ/∂f = 0: for two-sided losses at f = y. `divergence` looks at no label: it is
+ * KL(p(x) ‖ p(x')), and costs a forward pass at the centres.
  */
-export function objectiveOf(
-  view: Pick<View, 'labels' | 'loss' | 'targets'>,
-  name: AttackLossName = 'model',
-): Objective {
+export function objectiveOf(view: View, name: AttackLossName | 'divergence' = 'model'): Objective {
   const { labels, targets } = view
   if (name === 'model') return modelObjective(view)
+  if (name === 'divergence') return divergenceFrom(view.outputs(view.centres))
   const loss = attackLoss(name)
   return {
     value: outputs => loss.value(outputs, labels, targets),
@@ -55,7 +55,7 @@ export function objectiveOf(
   }
 }
 
-function modelObjective({ loss, labels, targets }: Parameters<typeof objectiveOf>[0]): Objective {
+function modelObjective({ loss, labels, targets }: View): Objective {
   if (targets === null)
     return {
       value: outputs => loss.value(outputs, labels),

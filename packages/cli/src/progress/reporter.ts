@@ -1,6 +1,6 @@
 import type { TrainEvent } from '@saddle/distributed'
 import type { Part } from '../experiment.js'
-import { attackName, bytes } from '../format.js'
+import { attackName, bytes, passesPhrase } from '../format.js'
 import type { Terminal } from '../terminal.js'
 import { barReporter } from './bar.js'
 import { lineReporter } from './lines.js'
@@ -25,7 +25,7 @@ export function remarkOn(part: Part, event: TrainEvent): string | null {
   switch (event.kind) {
     case 'start': {
       const { config, fromStep, workers, ranks, travels, backend, precision, passedOver } = event
-      const { split, plan } = event
+      const { split, plan, cost } = event
       const from = fromStep === 0 ? '' : `, from step ${fromStep}`
       const title = part.role === 'baseline' ? 'baseline, trained with' : 'trained with'
       const others = passedOver.map(p => `\n  passed over ${p.name}: ${p.reason}`)
@@ -43,7 +43,7 @@ export function remarkOn(part: Part, event: TrainEvent): string | null {
       return (
         `${title} ${attackName(config.attack)}: ${config.descent.steps} steps${from}, ` +
         `${together}${workers} ${workers === 1 ? 'worker' : 'workers'} on ${backend}${rounded}${others.join('')}\n  ` +
-        `${splitLine(split)}${forms.join('')}${sent.join('')}`
+        `at most ${passesPhrase(cost.perStep)}\n  ${splitLine(split)}${forms.join('')}${sent.join('')}`
       )
     }
     case 'worker-lost':

@@ -1,17 +1,20 @@
 import type { PlannedRoom, RunPlan } from '@saddle/distributed'
-import { bytes } from '../format.js'
+import { bytes, passesPhrase } from '../format.js'
 import type { Terminal } from '../terminal.js'
 
 /** What training takes of every memory at a width, and the widths that fit. */
 export function describeMemory(plan: RunPlan, terminal: Terminal): string {
   const { bold } = terminal.out.colours
-  const { width, devices, split, rooms, largestWidth } = plan
+  const { width, devices, split, rooms, largestWidth, cost } = plan
   return `${[
     bold(`Memory at width ${figure(width)} on ${listed(devices)}, which split ${split}`),
     ...rooms.flatMap(room => describeRoom(room, terminal)),
     largestWidth === null || rooms.length === 1
       ? ''
       : `The largest width that fits all of them is ${figure(largestWidth)}.`,
+    cost === null
+      ? ''
+      : `Training takes at most ${passesPhrase(cost.perStep)}, ${figure(cost.passes)} in all.`,
   ]
     .filter(line => line !== '')
     .join('\n')}\n`

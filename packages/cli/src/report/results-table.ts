@@ -1,6 +1,6 @@
 import type { Evaluation, RunSummary } from '@saddle/distributed'
 import type { ExperimentResult } from '../experiment.js'
-import { attackName, figure, percent } from '../format.js'
+import { attackName, figure, passesPhrase, percent } from '../format.js'
 import { printedTable } from './printed-table.js'
 
 /**
@@ -24,6 +24,21 @@ export function resultsTable({ main, baseline }: ExperimentResult): string {
     ['left', 'left', 'right', 'right', 'right', 'right', 'right', 'right'],
     [baseline, main].filter(summary => summary !== null).map(rowOf),
   )
+}
+
+/** What a training cost, in passes; none for a run from before they were counted. */
+function costLine(summary: RunSummary | null): string[] {
+  if (summary?.cost === undefined || summary.cost.examples === 0) return []
+  const { examples, passes, forwards, firstLayer } = summary.cost
+  const count = (number: number) => number.toLocaleString('en-US')
+  const rest = [
+    ...(forwards === 0 ? [] : [`${count(forwards)} forward ones`]),
+    ...(firstLayer === 0 ? [] : [`${count(firstLayer)} through the first layer`]),
+  ]
+  const more = rest.length === 0 ? '' : `, and ${rest.join(' and ')}`
+  return [
+    `Training with ${attackName(summary.attack)} took ${passesPhrase(passes / examples)}, ${count(passes)} in all${more}.`,
+  ]
 }
 
 /** One row a training; its train and test figures are two lines of the same cells. */
@@ -61,6 +76,7 @@ export function resultsNote({ main, baseline }: ExperimentResult): string {
   ]
   if (precision !== 'float32')
     lines.push(`Trained with attacks in ${precision}; every figure is of float32.`)
+  lines.push(...[main, baseline].flatMap(costLine))
   if (errorBound !== null && errorBound < 0.5)
     lines.push(
       `A training loss of ${figure(train.robustLoss)} allows ${percent(errorBound)} errors at most, under this attack.`,

@@ -16,6 +16,7 @@ const start: TrainEvent = {
   backend: 'wasm',
   devices: ['wasm', 'wasm'],
   precision: 'float32',
+  cost: { perStep: 6, total: 240 },
   passedOver: [{ name: 'blas', reason: 'not installed' }],
   split: { by: 'neurons', examples: 160_160, neurons: 704 },
   plan: [{ matrix: 'first', form: 'factors', factorBytes: 3 << 20, denseBytes: 12 << 20 }],

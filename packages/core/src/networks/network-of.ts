@@ -1,5 +1,6 @@
 import type { Layout } from './branches.js'
 import { follow } from './follow.js'
+import { firstBlockGradient, jointGradients } from './joint.js'
 import type { BallGroup, Network, NetworkSpec } from './network.js'
 import { forward, gradientFactors, inputGradient } from './passes.js'
 import { perceptronOf } from './perceptron.js'
@@ -21,6 +22,9 @@ export function networkOf(
     follow: parameters => follow(layout, parameters),
     gradientFactors: (parameters, x, cotangent) =>
       gradientFactors(layout, parameters, x, cotangent),
+    jointGradients: (parameters, x, cotangent) => jointGradients(layout, parameters, x, cotangent),
+    firstBlockGradient: (parameters, x, adjoint) =>
+      firstBlockGradient(layout, parameters, x, adjoint),
     toPerceptron: parameters => perceptronOf(layout, parameters),
   }
 }

@@ -42,6 +42,9 @@ export interface GradientFactor {
   readonly input: tf.Tensor2D
 }
 
+/** ∂(objective)/∂X_1 of every branch, X_1 = σ(W_1 A x) the first block's values: [rows of W_1, n]. */
+export type FirstAdjoint = readonly tf.Tensor2D[]
+
 /** The passes of a `Network` at given parameters. x: [n, inputs]; it holds buffers for every n that it has seen. */
 export interface Follower {
   /** Forgets the last point, not its buffers: to be called when the weights have changed. */
@@ -121,6 +124,25 @@ export interface Network {
     x: tf.Tensor2D,
     cotangent: Cotangent,
   ): ReturnType<Follower['gradientFactors']>
+  /**
+   * Both gradients from one pass up and one down: what `gradientFactors` and `inputGradient` give, up to rounding, and the
+   * adjoint of the first block for `firstBlockGradient`. As many products as `inputGradient` alone.
+   */
+  jointGradients(
+    parameters: Parameters,
+    x: tf.Tensor2D,
+    cotangent: Cotangent,
+  ): {
+    readonly outputs: tf.Tensor2D
+    readonly gradient: tf.Tensor2D
+    readonly factors: readonly GradientFactor[]
+    readonly adjoint: FirstAdjoint
+  }
+  /**
+   * The gradient in x, [n, inputs], of ⟨adjoint, X_1(x)⟩, where X_1 = σ(W_1 A x) and the adjoint is held fixed: what
+   * ∇_x would be if nothing above the first layer changed with x. Costs the products with W_1 and A, up and down.
+   */
+  firstBlockGradient(parameters: Parameters, x: tf.Tensor2D, adjoint: FirstAdjoint): tf.Tensor2D
   /** The same function as a bias-free multilayer perceptron, for export. */
   toPerceptron(parameters: Parameters): Perceptron
 }

@@ -95,7 +95,7 @@ export function gradientFactors(
 }
 
 /** `GradientFactor` as a type that `tf.tidy` can look into. */
-type Factor = { name: string; signal: tf.Tensor2D; input: tf.Tensor2D }
+export type Factor = { name: string; signal: tf.Tensor2D; input: tf.Tensor2D }
 
 function plainFactors(net: OpenLayout, x: tf.Tensor2D, cotangent: Cotangent) {
   const first = firstInput(net, x)
@@ -111,12 +111,12 @@ function plainFactors(net: OpenLayout, x: tf.Tensor2D, cotangent: Cotangent) {
 }
 
 /** What a pass keeps of a branch below its top: X_0 … X_{H−1}, and σ'(Z_1) … σ'(Z_{H−1}). */
-interface Climb {
+export interface Climb {
   readonly inputs: readonly tf.Tensor2D[]
   readonly slopes: readonly tf.Tensor2D[]
 }
 
-function climb({ layers }: OpenBranch, activation: Activation, first: tf.Tensor2D): Climb {
+export function climb({ layers }: OpenBranch, activation: Activation, first: tf.Tensor2D): Climb {
   const inputs = [first]
   const slopes: tf.Tensor2D[] = []
   for (const layer of layers.slice(0, -1)) {
@@ -171,7 +171,7 @@ function branchFactors(
 }
 
 /** The cotangent with its shape checked. */
-function checked(cotangent: Cotangent): Cotangent {
+export function checked(cotangent: Cotangent): Cotangent {
   return outputs => {
     const c = cotangent(outputs)
     assertShape('cotangent of the outputs', c.shape, outputs.shape)

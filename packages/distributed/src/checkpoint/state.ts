@@ -1,4 +1,5 @@
 import { type NetworkSpec, SaddleError } from '@saddle/core'
+import type { Cost } from '../recipes/cost.js'
 import { FORMAT } from './manifest.js'
 
 /** state.json: every counter of a run beside its weights. Randomness is keyed by step, so it has no state. */
@@ -16,6 +17,8 @@ export interface CheckpointState {
   readonly bestLoss: number
   readonly seconds: number
   readonly worstDistance: number
+  /** Since the run began; absent in checkpoints of before it was counted. */
+  readonly cost?: Cost
   /** The regret monitor's own; plain JSON, Infinity allowed. */
   readonly regret: unknown
   readonly saddle: string

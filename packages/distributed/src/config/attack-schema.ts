@@ -110,7 +110,7 @@ const single = [...climbing, ...searchAttacks] as const
 const singleAttack = z.discriminatedUnion('kind', single)
 
 /** Every kind of attack; an ensemble holds attacks that are none themselves. */
-export const attackSchema = z.discriminatedUnion('kind', [
+export const attackKinds = [
   ...single,
   z.strictObject({
     kind: z.literal('bisection'),
@@ -147,4 +147,6 @@ export const attackSchema = z.discriminatedUnion('kind', [
       ),
     fosc,
   }),
-])
+] as const
+
+export const attackSchema = z.discriminatedUnion('kind', attackKinds)

@@ -1,6 +1,7 @@
 import { activationFrom, lossFrom, SaddleError } from '@saddle/core'
 import { parseDevice } from '../devices/device.js'
-import { type Problem, show } from './problems.js'
+import type { Problem } from './problems.js'
+import { checkRecipe, need, phasesAt } from './recipe-checks.js'
 import type { Config } from './schema.js'
 
 /** What a schema cannot say: settings that must fit each other. Data are not looked at. */
@@ -11,6 +12,7 @@ export function crossCheck(config: Config): Problem[] {
     ...checkLoss(config),
     ...checkSphere(config),
     ...checkAttacks(config),
+    ...checkRecipe(config),
     ...checkDescent(config),
     ...checkCompute(config),
     ...checkTestFiles(config),
@@ -119,8 +121,8 @@ function checkSphere({ data, perturbation }: Config): Problem[] {
 }
 
 function checkAttacks({ data, attack, evaluation }: Config): Problem[] {
-  const named = { attack, 'evaluation.attack': evaluation.attack }
-  return Object.entries(named).flatMap(([path, spec]) =>
+  const named = [...phasesAt(attack), { path: 'evaluation.attack', spec: evaluation.attack }]
+  return named.flatMap(({ path, spec }) =>
     need(
       data.labels === 'scalar' || spec.kind !== 'pgd' || spec.objective === 'loss',
       `${path}.objective`,
@@ -209,10 +211,6 @@ function checkTestFiles({ data: { source } }: Config): Problem[] {
     'a file, since the other half of the test part is given',
     undefined,
   )
-}
-
-function need(holds: boolean, path: string, expected: string, got: unknown): Problem[] {
-  return holds ? [] : [{ path, expected, got: typeof got === 'string' ? got : show(got) }]
 }
 
 /** Core's tables know the names; their error, `Wrong KIND "NAME": reason. Expected …`, says which there are. */

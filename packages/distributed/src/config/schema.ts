@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { attackSchema } from './attack-schema.js'
 import { dataSchema } from './data-schema.js'
+import { trainingAttackSchema } from './recipe-schema.js'
 
 /**
  * The whole configuration of a run: defaults, units and descriptions in one place. The JSON Schema for editors and
@@ -117,9 +118,11 @@ export const configSchema = z
           .describe('train although sets of differently labelled points meet (Definition 3.1)'),
       })
       .describe('the perturbation set B(x)'),
-    attack: attackSchema
+    attack: trainingAttackSchema
       .prefault({ kind: 'pgd' })
-      .describe('the inner maximisation while training'),
+      .describe(
+        'the inner maximisation while training: an attack, a recipe (trades, fosc-dynamic, free, yopo), or a schedule of them; see docs/recipes.md',
+      ),
     descent: descentSchema,
     evaluation: z
       .strictObject({

@@ -1,7 +1,7 @@
 import { openStream, shuffle } from '@saddle/core'
 
 /**
- * The examples of step t. Full batch: all of them in data order, as in the theorems. Mini-batch of size b: epoch
+ * The examples of the t-th mini-batch, that of step t unless a recipe replays some. Full batch: all of them in data order, as in the theorems. Mini-batch of size b: epoch
  * e = ⌊t / ⌈n/b⌉⌋ goes through a permutation keyed by (seed, e), b examples a step, the last step of an epoch
  * takes what is left. A function of (seed, t) only, so that a resumed run sees the same batches.
  */

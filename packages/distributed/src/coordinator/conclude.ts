@@ -32,6 +32,7 @@ export async function conclude(session: Session, pool: WorkerPool): Promise<RunS
       bestLoss: history.bestLoss,
       regret: reportRegret(history.regret),
       seconds: history.seconds,
+      cost: history.cost,
       backend: kindsOf(devices).join('+'),
       workers: devices.length,
       ranks: ranks.size,

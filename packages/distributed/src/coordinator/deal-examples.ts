@@ -4,6 +4,7 @@ import { dealRounds } from '../ranks/deal.js'
 import type { Dealing } from '../ranks/dealing.js'
 import { settle } from '../ranks/ranks.js'
 import { packedLength, packReplies, unpackReplies } from '../ranks/replies.js'
+import { pointsOf } from '../recipes/recipe.js'
 import type { Workspace } from '../replica/workspace.js'
 import type { GradientOptions, Shard, ShardSource } from './gradient.js'
 import {
@@ -25,11 +26,13 @@ import { allSettledOrThrow } from './settled.js'
  */
 export function dealExamples(
   pool: WorkerPool,
-  { matrices }: Workspace,
+  { matrices, carried }: Workspace,
   dealing: Dealing,
-  { step, batch, attack, onShard }: GradientOptions,
+  { step, batch, recipe, onShard }: GradientOptions,
 ): ShardSource {
   const { ranks, travels, compared } = dealing
+  const points = pointsOf(recipe)
+  const layout = { compared, carried: recipe.kind === 'free' ? carried!.cols : 0 }
   const started = performance.now()
   const replies: AttackReply[] = []
   const dealt: Shard[][] = Array.from({ length: ranks.size }, () => [])
@@ -39,7 +42,7 @@ export function dealExamples(
     const before = performance.now()
     const tasks = shards.map(({ index: _, count: __, ...range }, place) => {
       const staging = dealing.slotOf(turn, place)
-      return pool.run({ kind: 'attack', step, attack, batch, staging, ...range })
+      return pool.run({ kind: 'attack', step, recipe, batch, staging, ...range })
     })
     replies.push(...(await allSettledOrThrow(tasks)))
     attackSeconds += (performance.now() - before) / 1000
@@ -53,7 +56,7 @@ export function dealExamples(
     const first = sent.shards[sent.round[0]!.start]!.index === 0
     for (const [index, m] of matrices.entries()) {
       const { means } = travels[index]!
-      if (means === 'gather') await gatherFactors(dealing, m, sent)
+      if (means === 'gather') await gatherFactors(dealing, m, sent, points)
       else if (means === 'order') await orderParts(dealing, m, sent)
       else addOwnParts(dealing, m, sent, first)
     }
@@ -87,9 +90,9 @@ export function dealExamples(
       }
       const wait = (performance.now() - started) / 1000 - attackSeconds
       const packed = packReplies(replies, [attackSeconds, wait])
-      const counts = dealt.map(shards => packedLength(shards, compared))
+      const counts = dealt.map(shards => packedLength(shards, layout))
       const all = await ranks.gatherNumbers(packed, counts)
-      const unpacked = unpackReplies(all, dealt, compared)
+      const unpacked = unpackReplies(all, dealt, layout)
       const examples = dealt.map(shards => shards.reduce((n, s) => n + s.stop - s.start, 0))
       const [attack, waits] = [0, 1].map(k => unpacked.extra.map(e => e[k]!))
       dealing.record({ attack: attack!, wait: waits! }, examples)

@@ -1,8 +1,8 @@
-import type { AttackSpec } from '@saddle/attacks'
 import type { AttackReply, WindowShard } from '../pool/messages.js'
 import type { WorkerPool } from '../pool/pool.js'
 import type { Dealing } from '../ranks/dealing.js'
 import type { Ranks } from '../ranks/ranks.js'
+import { pointsOf, type StepRecipe } from '../recipes/recipe.js'
 import { type Range, shardsOf } from '../replica/shards.js'
 import { blocksOf, type Workspace, windowStart } from '../replica/workspace.js'
 import type { Team } from '../team/team.js'
@@ -17,13 +17,13 @@ export interface GradientOptions {
   /** Examples in the batch; the first `batch` entries of `workspace.order`. */
   readonly batch: number
   readonly shard: number
-  readonly attack: AttackSpec
+  readonly recipe: StepRecipe
   readonly onShard: (done: number, total: number) => void
 }
 
 /** Examples start..stop of the batch, which are attacked together. */
 export interface Shard extends Range {
-  /** Place of its first example in the window. */
+  /** Place of its first example in the window; its further points follow, point after point. */
   readonly offset: number
   /** Which of the batch's shards it is, and how many there are. */
   readonly index: number
@@ -66,6 +66,7 @@ export async function batchGradient(
 ): Promise<BatchGradient> {
   const { batch, shard } = options
   const { windowExamples, chunk } = workspace
+  const points = pointsOf(options.recipe)
   const source =
     dealing !== null
       ? dealExamples(pool, workspace, dealing, options)
@@ -80,22 +81,27 @@ export async function batchGradient(
     const shards = ranges
       .map((range, index) => ({
         ...range,
-        offset: range.start - first,
+        offset: windowStart(workspace) + points * (range.start - first),
         index,
         count: ranges.length,
       }))
-      .filter(({ offset }) => offset >= 0 && offset < windowExamples)
-      .map(s => ({ ...s, offset: s.offset + windowStart(workspace) }))
-    window = shards.flatMap(({ start, stop, offset }) =>
-      shardsOf(stop - start, chunk).map(part => ({
-        offset: offset + part.start,
-        count: part.stop - part.start,
-      })),
-    )
+      .filter(({ start }) => start >= first && start < first + windowExamples)
+    window = shards.flatMap(shard => windowParts(shard, points, chunk))
     await source.attack(shards)
     await combineWindow(pool, workspace, window, first === 0)
   }
   return { replies: await source.finish(), window }
+}
+
+/** What of the window a shard's factors are: of each of its points, chunk by chunk. */
+function windowParts({ start, stop, offset }: Shard, points: number, chunk: number): WindowShard[] {
+  const examples = stop - start
+  return Array.from({ length: points }, (_, point) =>
+    shardsOf(examples, chunk).map(part => ({
+      offset: offset + point * examples + part.start,
+      count: part.stop - part.start,
+    })),
+  ).flat()
 }
 
 function onOneRank(

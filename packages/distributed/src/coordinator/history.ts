@@ -1,5 +1,6 @@
 import { initialRegret, type RegretState, updateRegret } from '@saddle/core'
 import type { CheckpointState } from '../checkpoint/checkpoint.js'
+import { addCosts, type Cost, noCost } from '../recipes/cost.js'
 import type { StepRecord } from '../run/events.js'
 
 /** What a run remembers from step to step; all of it is in every checkpoint. */
@@ -9,6 +10,8 @@ export interface History {
   bestLoss: number
   worstDistance: number
   seconds: number
+  /** Of all steps. */
+  cost: Cost
   regret: RegretState
 }
 
@@ -20,6 +23,7 @@ export function historyFrom(checkpoint: CheckpointState | null): History {
     bestLoss: checkpoint?.bestLoss ?? Number.POSITIVE_INFINITY,
     worstDistance: checkpoint?.worstDistance ?? 0,
     seconds: checkpoint?.seconds ?? 0,
+    cost: checkpoint?.cost ?? noCost,
     regret: (checkpoint?.regret as RegretState | null | undefined) ?? initialRegret,
   }
 }
@@ -31,6 +35,7 @@ export function remember(history: History, record: StepRecord): void {
   history.bestLoss = Math.min(history.bestLoss, record.loss)
   history.worstDistance = Math.max(...record.distances.map(d => d.distance))
   history.seconds += record.seconds
+  history.cost = addCosts([history.cost, record.cost])
   if (record.regret !== undefined)
     history.regret = updateRegret(history.regret, record.regret, record)
 }

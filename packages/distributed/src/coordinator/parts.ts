@@ -15,14 +15,16 @@ export interface SentRound {
   readonly turn: number
 }
 
-/** Factors of a round's examples, into the window of every rank. */
+/** Factors of a round's examples, at so many points each, into the window of every rank. */
 export async function gatherFactors(
   { ranks: { collective } }: Dealing,
   { rows, cols, signals, inputs }: GradientBuffers,
   { shards, round }: SentRound,
+  points: number,
 ): Promise<void> {
-  const examples = round.map(({ start, stop }) =>
-    shards.slice(start, stop).reduce((sum, s) => sum + s.stop - s.start, 0),
+  const examples = round.map(
+    ({ start, stop }) =>
+      points * shards.slice(start, stop).reduce((sum, s) => sum + s.stop - s.start, 0),
   )
   const first = shards[round[0]!.start]!.offset
   const last = first + examples.reduce((a, b) => a + b, 0)

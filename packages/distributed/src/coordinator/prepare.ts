@@ -1,9 +1,11 @@
 import {
+  allocateMatrix,
   type DataSplit,
   footprintOf,
   type Loss,
   loadData,
   lossFrom,
+  type Matrix,
   type Network,
   type NetworkSpec,
   type Parameters,
@@ -18,6 +20,7 @@ import type { Config } from '../config/schema.js'
 import type { Chosen } from '../devices/resolve.js'
 import { checkMemory, memoryQuestion } from '../memory/check.js'
 import type { Ranks } from '../ranks/ranks.js'
+import { needsOf } from '../recipes/recipe.js'
 import type { Range } from '../replica/shards.js'
 import { formsOf } from '../replica/workspace.js'
 import { loadNetwork, networkOf, restore } from '../run/network.js'
@@ -36,6 +39,8 @@ export interface Prepared {
   readonly parameters: Parameters
   /** W† of the regret monitor. */
   readonly comparator: Parameters | null
+  /** δ that a recipe carries from step to step, by place in the batch: [batch, d]; null where none does. */
+  readonly carried: Matrix | null
   /** Where the run goes on; null at its start. */
   readonly checkpoint: CheckpointState | null
   readonly configHash: string
@@ -86,7 +91,8 @@ export async function prepare(
   const checkpoint = path === null ? null : await readCheckpoint(path, held)
   if (checkpoint !== null) checkCheckpointMatches(checkpoint.state, hash, data.hash)
   const parameters = network.initialise(config.seed, held)
-  if (checkpoint !== null) restore(parameters, checkpoint)
+  const carried = carriedOf(config, data)
+  if (checkpoint !== null) restore(parameters, checkpoint, carried)
   if (share !== null && size > 1) refuseComparator(config)
   const comparator = await loadComparator(config, parameters)
   return {
@@ -97,6 +103,7 @@ export async function prepare(
     share,
     parameters,
     comparator,
+    carried,
     checkpoint: checkpoint?.state ?? null,
     configHash: hash,
     remarks,
@@ -105,14 +112,22 @@ export async function prepare(
 }
 
 function splitOf({ descent, compute, attack }: Config, spec: NetworkSpec, count: number): Split {
-  const batch = descent.batch === 'full' ? count : Math.min(descent.batch, count)
+  const batch = batchSize(descent, count)
   const { split: asked, shard } = compute
-  return chooseSplit(spec, formsOf(footprintOf(spec).trained, batch, compute.gradients), {
-    asked,
-    attack,
-    batch,
-    shard,
-  })
+  const needs = needsOf(attack, spec.depth)
+  const forms = formsOf(footprintOf(spec).trained, batch * needs.points, compute.gradients)
+  return chooseSplit(spec, forms, { asked, needs, batch, shard })
+}
+
+/** Where a recipe carries a perturbation: 0 for every place in a batch. */
+function carriedOf({ attack, descent, network }: Config, { train }: DataSplit): Matrix | null {
+  if (!needsOf(attack, network.depth).carries) return null
+  return allocateMatrix(batchSize(descent, train.count), train.dimension)
+}
+
+/** Examples of a step, of `count` in all. */
+export function batchSize({ batch }: Config['descent'], count: number): number {
+  return batch === 'full' ? count : Math.min(batch, count)
 }
 
 /** A network of only the neurons that are held, which takes as much memory. */

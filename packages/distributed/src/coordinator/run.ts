@@ -9,6 +9,7 @@ import { updateFor } from '../devices/update.js'
 import { requireEqualStanding, type Standing } from '../ranks/guard.js'
 import { ones, type Ranks } from '../ranks/ranks.js'
 import { hashOfWeights } from '../ranks/weights.js'
+import { expectedCost } from '../recipes/cost.js'
 import type { RunSummary, TrainEvent } from '../run/events.js'
 import { closeLogger, createLogger } from '../run/logger.js'
 import { version } from '../version.js'
@@ -171,6 +172,7 @@ function startOf({ parts, history }: Session, { host }: Chosen) {
     backend: kindsOf(devices).join('+'),
     devices: devices.map(({ id }) => id),
     precision: config.compute.precision,
+    cost: expectedCost(config.attack, config.descent.steps, config.network.depth),
     passedOver: host.passedOver,
     split,
     plan: workspace.matrices.map(({ name: matrix, form, factorBytes, denseBytes }) => ({

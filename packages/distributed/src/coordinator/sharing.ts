@@ -3,12 +3,13 @@ import { type Device, shardsInFlight } from '../devices/device.js'
 import { Dealing } from '../ranks/dealing.js'
 import type { Ranks } from '../ranks/ranks.js'
 import { type Travel, travelsOf } from '../ranks/travel.js'
+import { needsOf } from '../recipes/recipe.js'
 import { createWorkspace, travellingForms, type Workspace } from '../replica/workspace.js'
 import { neuronsOf } from '../team/slices.js'
 import type { Split } from '../team/split.js'
 import { createTeam } from '../team/team.js'
 import type { Sharing } from './gradient.js'
-import type { Prepared } from './prepare.js'
+import { batchSize, type Prepared } from './prepare.js'
 
 /** Who shares in the work of a run, and the buffers through which they do. */
 export interface Arrangement {
@@ -27,14 +28,15 @@ export interface Arrangement {
  */
 export function arrange(
   config: Config,
-  { parameters, network, data, comparator, split, share }: Prepared,
+  { parameters, network, data, comparator, carried, split, share }: Prepared,
   devices: readonly Device[],
   ranks: Ranks,
   workers: readonly number[],
 ): Arrangement {
   const { count } = data.train
   const { shard, window: windowBytes, sums, deal, gradients } = config.compute
-  const batch = config.descent.batch === 'full' ? count : Math.min(config.descent.batch, count)
+  const batch = batchSize(config.descent, count)
+  const { points } = needsOf(config.attack, network.spec.depth)
   const { inputs, outputs } = network.spec
   const examples = Math.min(shard, Math.max(count, data.test?.count ?? 0))
   const team = share === null ? null : createTeam(share, { examples, inputs, outputs })
@@ -42,7 +44,7 @@ export function arrange(
   const shapes = parameters.trained.map(({ name, weights }) => ({ ...weights, name }))
   const onDevice = config.compute.update === 'device' && team === null
   const travels = dealt
-    ? travelsOf(travellingForms(shapes, { batch, windowBytes, gradients, onDevice }), {
+    ? travelsOf(travellingForms(shapes, { batch, windowBytes, gradients, onDevice, points }), {
         ranks: ranks.size,
         shards: Math.ceil(batch / shard),
         sums,
@@ -56,6 +58,8 @@ export function arrange(
     shard,
     windowBytes,
     gradients,
+    points,
+    carried,
     inFlight: dealing?.staging ?? (team ? Number(batch > shard) : shardsInFlight(devices)),
     onDevice,
     ...(share === null ? {} : { neurons: neuronsOf(share) }),

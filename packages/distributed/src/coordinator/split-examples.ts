@@ -15,7 +15,7 @@ const AHEAD = 4
 export function splitExamples(
   pool: WorkerPool,
   { matrices }: Workspace,
-  { step, batch, attack, onShard }: GradientOptions,
+  { step, batch, recipe, onShard }: GradientOptions,
 ): (shards: readonly Shard[]) => Promise<AttackReply[]> {
   const dense = matrices.filter(({ form }) => form === 'dense')
   // Factors have a place for every shard; tickets then only bound what is begun after a failure.
@@ -30,7 +30,7 @@ export function splitExamples(
       later--
       try {
         if (failed) return null
-        const task = { step, attack, batch, staging: ticket, ...shard }
+        const task = { step, recipe, batch, staging: ticket, ...shard }
         const reply = await pool.run({ kind: 'attack', ...task }, later)
         onShard(++done, count)
         // Shards come back in any order and are summed in theirs.

@@ -12,12 +12,12 @@ export function splitNeurons(
   pool: WorkerPool,
   team: Team,
   ranks: Ranks,
-  { step, batch, attack, onShard }: GradientOptions,
+  { step, batch, recipe, onShard }: GradientOptions,
 ): (shards: readonly Shard[]) => Promise<AttackReply[]> {
   return async shards => {
     const replies: AttackReply[] = []
     for (const { index, count, ...shard } of shards) {
-      const task = { step, attack, batch, shard: index, shards: count, ...shard }
+      const task = { step, recipe, batch, shard: index, shards: count, ...shard }
       replies.push(await pool.runTeam(team, ranks, { kind: 'team', ...task }))
       onShard(index + 1, count)
     }

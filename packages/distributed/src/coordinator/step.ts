@@ -1,4 +1,3 @@
-import type { AttackSpec } from '@saddle/attacks'
 import {
   type Network,
   type Parameters,
@@ -10,6 +9,8 @@ import {
 import type { AttackReply } from '../pool/messages.js'
 import type { WorkerPool } from '../pool/pool.js'
 import type { Ranks } from '../ranks/ranks.js'
+import { addCosts } from '../recipes/cost.js'
+import type { Recipe } from '../recipes/recipe.js'
 import type { Workspace } from '../replica/workspace.js'
 import type { StepRecord } from '../run/events.js'
 import { batchAt } from './batches.js'
@@ -30,7 +31,7 @@ export interface StepContext {
   readonly examples: number
   readonly batch: 'full' | number
   readonly shard: number
-  readonly attack: AttackSpec
+  readonly recipe: Recipe
   readonly radius: number | null
   readonly stepSize: (step: number) => number
   readonly onShard: (step: number, done: number, total: number) => void
@@ -41,13 +42,14 @@ export interface StepContext {
  *
  *   x'_i = A(W_t, x_i),   V = W_t − α ∇L_A(W_t),   W_{t+1} = P(V)
  *
- * A STOPPED error leaves W_t as it was: the attack can be interrupted, the update can't.
+ * where a recipe may put another objective for L_A, and carry a perturbation to the next step. A STOPPED error leaves
+ * W_t and what is carried as they were: the attack can be interrupted, the update can't.
  */
 export async function trainStep(context: StepContext, step: number): Promise<StepRecord> {
   const { pool, ranks, network, parameters, workspace, sharing, seed, examples } = context
-  const { shard, attack, radius } = context
+  const { shard, recipe, radius } = context
   const started = performance.now()
-  const order = batchAt(step, examples, context.batch, seed)
+  const order = batchAt(recipe.batchOf(step), examples, context.batch, seed)
   workspace.order.set(order)
   const n = order.length
   // No rank begins an update that another, stopped or failed in its attack, would not make.
@@ -56,7 +58,7 @@ export async function trainStep(context: StepContext, step: number): Promise<Ste
       step,
       batch: n,
       shard,
-      attack,
+      recipe: recipe.at(step),
       onShard: (done, total) => context.onShard(step, done, total),
     })
     const loss = total(gradient.replies, r => r.losses) / n
@@ -70,6 +72,7 @@ export async function trainStep(context: StepContext, step: number): Promise<Ste
     ranks: sharing.team !== null && ranks.size > 1 ? ranks : null,
     window,
   })
+  carry(workspace, replies)
   const regret = regretOf(replies, update.comparison)
   return {
     step,
@@ -79,8 +82,19 @@ export async function trainStep(context: StepContext, step: number): Promise<Ste
     gradientNorm: update.gradientNorm,
     distances: update.distances,
     projected: update.projected,
+    cost: addCosts(replies.map(r => r.cost)),
     ...(regret === null ? {} : { regret }),
     seconds: (performance.now() - started) / 1000,
+  }
+}
+
+/** Puts what the shards carry on in the places of their examples. */
+function carry({ carried }: Workspace, replies: readonly AttackReply[]): void {
+  let at = 0
+  for (const reply of replies) {
+    if (reply.carried === null) continue
+    carried!.data.set(reply.carried, at)
+    at += reply.carried.length
   }
 }
 

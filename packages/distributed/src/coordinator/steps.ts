@@ -4,6 +4,7 @@ import { FORMAT } from '../checkpoint/manifest.js'
 import type { WorkerPool } from '../pool/pool.js'
 import { settle } from '../ranks/ranks.js'
 import { requireEqualWeights } from '../ranks/weights.js'
+import { recipeFrom } from '../recipes/recipe.js'
 import type { StepRecord } from '../run/events.js'
 import type { MetricsLog } from '../run/metrics.js'
 import { tensorsOf } from '../run/network.js'
@@ -77,7 +78,7 @@ function contextOf({ parts }: Session, pool: WorkerPool, shards: ShardProgress):
     examples: data.train.count,
     batch: descent.batch,
     shard: compute.shard,
-    attack,
+    recipe: recipeFrom(attack, descent.steps),
     radius: descent.radius,
     stepSize: step => stepSizeAt(descent.stepSize, step, descent.steps, network, loss),
     onShard: (step, done, total) => shards.shard(step, done, total),
@@ -94,7 +95,7 @@ function logTimes({ parts }: Session, { step, seconds }: StepRecord): void {
 }
 
 async function save(session: Session, metrics: MetricsLog | null): Promise<void> {
-  const { dir, config, prepared, ranks, logger } = session.parts
+  const { dir, config, prepared, ranks, arrangement, logger } = session.parts
   const { parameters, network, data, configHash } = prepared
   session.saving = true
   try {
@@ -111,7 +112,11 @@ async function save(session: Session, metrics: MetricsLog | null): Promise<void>
         saddle: version,
         node: process.version,
       },
-      tensorsOf(parameters, prepared.share !== null && ranks.size > 1),
+      tensorsOf(
+        parameters,
+        arrangement.workspace.carried,
+        prepared.share !== null && ranks.size > 1,
+      ),
       config.checkpoints.keep,
       ranks,
     )

@@ -4,8 +4,9 @@ import { attackFrom } from '@saddle/attacks'
 import { SaddleError } from '@saddle/core'
 import { closest, distance } from 'fastest-levenshtein'
 import { parse } from 'yaml'
+import { z } from 'zod'
+import { attackSchema } from '../config/attack-schema.js'
 import { configError, problemsOf } from '../config/problems.js'
-import { configSchema } from '../config/schema.js'
 import { attackKinds } from './attack-kinds.js'
 
 /**
@@ -80,7 +81,7 @@ export function checkAttack(value: unknown): AttackSpec {
       { kind, known },
     )
   }
-  const parsed = configSchema.pick({ attack: true }).safeParse({ attack: value })
+  const parsed = z.object({ attack: attackSchema }).safeParse({ attack: value })
   if (!parsed.success) throw configError(problemsOf(parsed.error.issues, { attack: value }))
   attackFrom(parsed.data.attack)
   return parsed.data.attack

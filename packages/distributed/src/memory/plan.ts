@@ -1,6 +1,7 @@
-import type { AttackSpec } from '@saddle/attacks'
 import { footprintOf, type NetworkSpec } from '@saddle/core'
+import type { TrainingAttack } from '../config/recipe-schema.js'
 import { cardOf, type Device, shardsInFlight } from '../devices/device.js'
+import { needsOf } from '../recipes/recipe.js'
 import { planWorkspace } from '../replica/workspace.js'
 import { neuronSlices } from '../team/slices.js'
 import { chooseSplit, type Split } from '../team/split.js'
@@ -19,7 +20,7 @@ export interface MemoryQuestion {
   readonly split: 'auto' | 'examples' | 'neurons'
   /** Where weights are updated, as `updateFor` found. */
   readonly update: 'device' | 'host'
-  readonly attack: AttackSpec
+  readonly attack: TrainingAttack
   /** True if the regret monitor holds another network of the same size. */
   readonly comparator: boolean
   readonly devices: readonly Device[]
@@ -121,11 +122,12 @@ function layoutOf(question: MemoryQuestion) {
   const { network, examples, batch, shard, window, split, attack, devices } = question
   const footprint = footprintOf(network)
   const inShard = Math.min(shard, batch)
-  const options = { examples, batch, shard, windowBytes: window }
+  const needs = needsOf(attack, network.depth)
+  const options = { examples, batch, shard, windowBytes: window, points: needs.points }
   const { matrices: forms } = planWorkspace(footprint.trained, { ...options, inFlight: 0 })
   const alone = question.update === 'device' || devices.some(({ process }) => process !== null)
   const asked = alone ? 'examples' : split
-  const { by } = chooseSplit(network, forms, { asked, attack, batch, shard })
+  const { by } = chooseSplit(network, forms, { asked, needs, batch, shard })
   const inFlight = by === 'neurons' ? Number(batch > shard) : shardsInFlight(devices)
   const onDevice = question.update === 'device'
   const workspace = planWorkspace(footprint.trained, { ...options, inFlight, onDevice })
@@ -133,7 +135,8 @@ function layoutOf(question: MemoryQuestion) {
   const layers = footprint.trained.slice(0, footprint.trained.length / trainedBranches)
   const branches = network.init === 'subtract' ? 2 : trainedBranches
   const work = { network, shard: inShard, chunk: workspace.chunk, layers, branches }
-  return { footprint, workspace, split: by, work }
+  const carried = needs.carries ? batch * network.inputs : 0
+  return { footprint, workspace, split: by, work, carried }
 }
 
 type Layout = ReturnType<typeof layoutOf>
@@ -141,7 +144,7 @@ type Layout = ReturnType<typeof layoutOf>
 /** Held once for all workers of the machine. */
 function sharedParts(
   question: MemoryQuestion,
-  { footprint, workspace, split }: Layout,
+  { footprint, workspace, split, carried }: Layout,
 ): MemoryPart[] {
   const { network, examples, testExamples, comparator } = question
   const { weights, initial, frozen, trained } = footprint
@@ -162,6 +165,7 @@ function sharedParts(
     part('W†', comparator ? parameters : 0, 'the network of the regret monitor'),
     part('data', (examples + testExamples) * (d + 1), 'inputs and labels'),
     part('gradients', travelling, 'on their way, as factors or dense'),
+    part('perturbation', carried, 'that the recipe carries from step to step'),
     part('team', team, 'sums that workers exchange which split the neurons'),
   ].filter(({ bytes }) => bytes > 0)
   return [...arrays, estimate('program', COORDINATOR, 'Node and the coordinator')]
@@ -237,7 +241,10 @@ function cardParts(question: MemoryQuestion, layout: Layout, card: string): Memo
   const held = updated.reduce((sum, { rows, cols }) => sum + rows * cols, 0)
   const initial = question.network.init === 'subtract' ? 0 : held
   const block = Math.max(0, ...updated.map(m => Math.min(UPDATE_BLOCK, m.rows * m.cols)))
-  const factors = Math.max(0, ...updated.map(m => question.batch * (m.rows + m.cols)))
+  const factors = Math.max(
+    0,
+    ...updated.map(m => question.batch * layout.workspace.points * (m.rows + m.cols)),
+  )
   const work = 4 * (plainNumbers(layout.work) + block + factors) * HOLES.card
   return [
     part(

@@ -2,6 +2,7 @@ import { loadData, type NetworkSpec, networkFrom } from '@saddle/core'
 import type { Config } from '../config/schema.js'
 import { chooseDevices, type Wanted } from '../devices/resolve.js'
 import { updateFor } from '../devices/update.js'
+import { expectedCost } from '../recipes/cost.js'
 import { networkOf } from '../run/network.js'
 import { type CardMemory, memoryQuestion, roomBytes } from './check.js'
 import { largestWidth, type MemoryQuestion, type MemoryRoom, planMemory } from './plan.js'
@@ -13,8 +14,16 @@ export interface RunPlan {
   readonly devices: readonly string[]
   readonly split: 'examples' | 'neurons'
   readonly rooms: readonly PlannedRoom[]
+  /** Passes that the training takes, at most; null for a network without a training. */
+  readonly cost: RunCost | null
   /** The largest width that fits all of them; null if it isn't known of any what it has. */
   readonly largestWidth: number | null
+}
+
+/** Forward–backward passes, at most: of an example in the dearest step, and of all examples in all steps. */
+interface RunCost {
+  readonly perStep: number
+  readonly passes: number
 }
 
 export interface PlannedRoom extends MemoryRoom {
@@ -45,7 +54,8 @@ export async function planRun(config: Config, options: PlanOptions = {}): Promis
   const update = await updateFor(compute, devices)
   const resolved = { ...config, compute: { ...compute, update } }
   const question = memoryQuestion(resolved, networkOf(config, data).spec, data, devices)
-  return planned(question, cards)
+  const { perStep, total } = expectedCost(config.attack, config.descent.steps, config.network.depth)
+  return planned(question, cards, { perStep, passes: total * question.batch })
 }
 
 /** A network without a configuration: full batches of so many examples, and every setting at its default. */
@@ -64,10 +74,10 @@ export async function planNetwork(question: NetworkQuestion): Promise<RunPlan> {
   const sizes = { examples, batch: examples, testExamples: 0, shard: 128, window: 2 ** 28 }
   const update = await updateFor({ update: 'auto', split: 'auto' }, devices)
   const asked = { split: 'auto', update, attack, comparator: false } as const
-  return planned({ network: networkFrom(network).spec, ...sizes, ...asked, devices }, cards)
+  return planned({ network: networkFrom(network).spec, ...sizes, ...asked, devices }, cards, null)
 }
 
-function planned(question: MemoryQuestion, cards: CardMemory): RunPlan {
+function planned(question: MemoryQuestion, cards: CardMemory, cost: RunCost | null): RunPlan {
   const { width, split, rooms } = planMemory(question)
   const all = rooms.map((room): PlannedRoom => {
     const available = roomBytes(room, cards)
@@ -80,6 +90,7 @@ function planned(question: MemoryQuestion, cards: CardMemory): RunPlan {
     devices: question.devices.map(({ id }) => id),
     split,
     rooms: all,
+    cost,
     largestWidth: widths.length === 0 ? null : Math.min(...widths),
   }
 }

@@ -18,6 +18,8 @@ import type {
   SearchTask,
 } from '../evaluation/messages.js'
 import type { MemoryAddress } from '../memory/mapped.js'
+import type { Cost } from '../recipes/cost.js'
+import type { StepRecipe } from '../recipes/recipe.js'
 import type { Workspace } from '../replica/workspace.js'
 import type { Team } from '../team/team.js'
 
@@ -66,7 +68,7 @@ interface SharedMemory extends MemoryAddress {
 export interface AttackTask {
   readonly kind: 'attack'
   readonly step: number
-  readonly attack: AttackSpec
+  readonly recipe: StepRecipe
   readonly start: number
   readonly stop: number
   /** Examples in the batch: every gradient is divided by it. */
@@ -81,7 +83,7 @@ export interface AttackTask {
 export interface TeamTask {
   readonly kind: 'team'
   readonly step: number
-  readonly attack: AttackSpec
+  readonly recipe: StepRecipe
   readonly start: number
   readonly stop: number
   readonly batch: number
@@ -190,6 +192,9 @@ export interface AttackReply {
   readonly correct: Uint8Array
   /** With a comparator: the two networks on the attacked points. */
   readonly comparison: OutputComparison | null
+  readonly cost: Cost
+  /** δ for the next step, [examples, d], if the recipe carries one. */
+  readonly carried: Float32Array | null
 }
 
 export interface EvaluateReply {

@@ -1,42 +1,61 @@
 import type { AttackReply, EvaluateReply } from '../pool/messages.js'
+import type { Cost } from '../recipes/cost.js'
 import type { Range } from '../replica/shards.js'
 import { startsOf } from './ranks.js'
 
 /**
  * What shards came to as float64 numbers, which hold float32 exactly: after `extra` numbers of the rank itself, for each
- * of its shards the losses, the flags, and where there is a comparator its two sums.
+ * of its shards the losses, the flags, what it cost, where there is a comparator its two sums, and where a perturbation
+ * is carried its rows.
  */
 const EXTRA = 2
+const COST = 4
+
+/** What there is in a shard's numbers beyond those of every shard. */
+export interface PackedLayout {
+  readonly compared: boolean
+  /** Columns of the carried perturbation; 0 where none is. */
+  readonly carried: number
+}
 
 interface IndexedRange extends Range {
   readonly index: number
 }
 
 /** Numbers that a rank sends for these shards. */
-export function packedLength(shards: readonly Range[], compared: boolean): number {
+export function packedLength(
+  shards: readonly Range[],
+  { compared, carried }: PackedLayout,
+): number {
   const examples = shards.reduce((sum, { start, stop }) => sum + stop - start, 0)
-  return EXTRA + 2 * examples + (compared ? 2 * shards.length : 0)
+  return EXTRA + (2 + carried) * examples + (COST + (compared ? 2 : 0)) * shards.length
 }
 
 export function packReplies(
   replies: readonly AttackReply[],
   extra: readonly [number, number],
 ): Float64Array {
-  return Float64Array.from([
-    ...extra,
-    ...replies.flatMap(({ losses, correct, comparison }) => [
-      ...losses,
-      ...correct,
-      ...(comparison === null ? [] : [comparison.gapSum, comparison.slopeSum]),
-    ]),
+  const parts = replies.flatMap(({ losses, correct, cost, comparison, carried }) => [
+    losses,
+    correct,
+    [cost.examples, cost.passes, cost.forwards, cost.firstLayer],
+    comparison === null ? [] : [comparison.gapSum, comparison.slopeSum],
+    carried ?? [],
   ])
+  const packed = new Float64Array(parts.reduce((sum, { length }) => sum + length, EXTRA))
+  let at = 0
+  for (const part of [extra, ...parts]) {
+    packed.set(part, at)
+    at += part.length
+  }
+  return packed
 }
 
 /** The replies of all ranks in the order of shards, and each rank's extra numbers. */
 export function unpackReplies(
   all: Float64Array,
   dealt: readonly (readonly IndexedRange[])[],
-  compared: boolean,
+  { compared, carried }: PackedLayout,
 ): { readonly replies: AttackReply[]; readonly extra: readonly (readonly [number, number])[] } {
   const replies: AttackReply[] = []
   let at = 0
@@ -51,12 +70,18 @@ export function unpackReplies(
       replies[index] = {
         losses: Float32Array.from(take(examples)),
         correct: Uint8Array.from(take(examples)),
+        cost: costOf(take(COST)),
         comparison: compared ? comparisonOf(take(2), examples) : null,
+        carried: carried === 0 ? null : Float32Array.from(take(carried * examples)),
       }
     }
     return [first!, second!] as const
   })
   return { replies, extra }
+}
+
+function costOf([examples, passes, forwards, firstLayer]: Float64Array): Cost {
+  return { examples: examples!, passes: passes!, forwards: forwards!, firstLayer: firstLayer! }
 }
 
 function comparisonOf([gapSum, slopeSum]: Float64Array, examples: number) {

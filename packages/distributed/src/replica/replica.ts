@@ -5,9 +5,9 @@ import {
   type AttackSpec,
   attackFrom,
   bindNetwork,
+  startPoints,
 } from '@saddle/attacks'
 import {
-  type Cotangent,
   combineInto,
   compareOutputs,
   type Dataset,
@@ -15,6 +15,7 @@ import {
   type Follower,
   type Loss,
   lossFrom,
+  type Matrix,
   matricesChanged,
   misclassified,
   type Network,
@@ -46,15 +47,20 @@ import type {
   WindowShard,
   WorkerSetup,
 } from '../pool/messages.js'
+import { metered } from '../recipes/cost.js'
+import { workOn } from '../recipes/shard.js'
 import { Exchange } from '../team/exchange.js'
 import { memberPasses } from '../team/member.js'
 import { SlicedNetwork, type SliceFollowers } from '../team/sliced-network.js'
 import { advised } from './advice.js'
 import { DeviceWeights } from './device-weights.js'
 import type { ShardPasses } from './passes.js'
-import { shardsOf } from './shards.js'
+import type { Range } from './shards.js'
 import { stopSignal, wholePasses } from './whole.js'
 import { type GradientBuffers, journalOf } from './workspace.js'
+
+/** Attacks kept at once. */
+const MOST_ATTACKS = 64
 
 /**
  * A copy of the run inside one thread or process: what can be done to the weights and to a shard of examples.
@@ -246,36 +252,52 @@ export class Replica {
   }
 
   #attackShard(task: AttackTask | TeamTask, passes: ShardPasses): AttackReply {
-    const { train, workspace } = this.#setup
+    const { train, workspace, precision, network } = this.#setup
+    const [set, loss] = [this.#set, this.#loss]
     const examples = workspace.order.subarray(task.start, task.stop)
     return scoped(() => {
       const { x, y } = gather(train, examples)
       const key = { purpose: 'attack', step: task.step, examples }
       const options = this.#options(key, passes)
-      // Any point of B(x) is an attack's: only the search may round. Gradient, loss and accuracy there are float32.
-      const { point } = withPrecision(this.#setup.precision, () =>
-        this.#attack(task.attack).search(passes.model, x, y, options),
-      )
-      const seen = this.#set.embed(point)
-      const chunks = shardsOf(examples.length, workspace.chunk).map(({ start, stop }) => {
-        const labels = tf.slice1d(y, start, stop - start)
-        const cotangent = (f: tf.Tensor2D) => tf.div(this.#loss.derivative(f, labels), task.batch)
-        const points = tf.slice2d(seen, [start, 0], [stop - start, seen.shape[1]])
-        return passes.gradient(points, cotangent as Cotangent, start)
+      const meter = metered(passes, { examples: examples.length, depth: network.depth })
+      const done = workOn(task.recipe, {
+        x,
+        y,
+        set,
+        loss,
+        passes: meter.passes,
+        batch: task.batch,
+        chunk: workspace.chunk,
+        carried: () => rowsOfCarried(workspace.carried!, task),
+        randomStart: () => startPoints('uniform', { set, centres: x }, options.key, 0),
+        search: attack =>
+          withPrecision(
+            precision,
+            () => this.#attack(attack).search(meter.passes.model, x, y, options).point,
+          ),
+        searching: work => withPrecision(precision, work),
+        between(done, total) {
+          if (passes.signal?.aborted === true)
+            throw new SaddleError('STOPPED', 'The step was stopped between two passes, on request.')
+          options.onProgress?.(done, total)
+        },
       })
-      const outputs = tf.concat2d(chunks, 0)
-      const wrong = misclassified(outputs, y, this.#loss.outputs)
+      const { seen, outputs, losses, carried } = done
       const other = passes.comparator === null ? null : passes.comparator.forward(seen)
       return {
-        losses: copyFloats(this.#loss.value(outputs, y)),
-        correct: invert(wrong),
-        comparison: other === null ? null : compareOutputs(this.#loss, outputs, other, y),
+        losses: copyFloats(losses),
+        correct: invert(misclassified(outputs, y, loss.outputs)),
+        comparison: other === null ? null : compareOutputs(loss, outputs, other, y),
+        cost: meter.cost(),
+        carried: carried === null ? null : copyFloats(carried),
       }
     })
   }
 
   #attack(spec: AttackSpec): Attack {
     const name = JSON.stringify(spec)
+    // A spec that changes with the step would fill it.
+    if (this.#attacks.size > MOST_ATTACKS) this.#attacks.clear()
     const attack = this.#attacks.get(name) ?? attackFrom(spec)
     this.#attacks.set(name, attack)
     return attack
@@ -309,6 +331,11 @@ function windowRows(
       input: inputs!.subarray(offset * cols, (offset + count) * cols),
     }
   })
+}
+
+/** δ of a shard's places in the batch. */
+function rowsOfCarried({ cols, data }: Matrix, { start, stop }: Range): tf.Tensor2D {
+  return tf.tensor2d(data.slice(start * cols, stop * cols), [stop - start, cols])
 }
 
 function gather(data: Dataset, examples: Int32Array): { x: tf.Tensor2D; y: tf.Tensor1D } {

@@ -1,4 +1,4 @@
-import { blockRows, journalLength, type Parameters, rowBlocks } from '@saddle/core'
+import { blockRows, journalLength, type Matrix, type Parameters, rowBlocks } from '@saddle/core'
 import { type Range, shardsOf } from './shards.js'
 import { createUpdateLog, slotOf, type UpdateLog } from './update-log.js'
 
@@ -41,6 +41,10 @@ export interface Workspace {
   readonly order: Int32Array<SharedArrayBuffer>
   /** Examples whose factors are held at once; a multiple of the shard size unless the batch is smaller. */
   readonly windowExamples: number
+  /** Points of each example whose factors the window has room for. */
+  readonly points: number
+  /** The perturbation that a recipe carries from step to step, by place in the batch; the coordinator writes it. */
+  readonly carried: Matrix | null
   /** Examples whose signals a worker holds at once; a shard's gradient is summed over such chunks. */
   readonly chunk: number
   readonly matrices: readonly GradientBuffers[]
@@ -62,6 +66,10 @@ export interface WorkspaceOptions {
   /** Where neurons are split: rows of the whole matrices, and of their slices. */
   readonly neurons?: { readonly rows: number; readonly slice: number }
   readonly gradients?: WantedForm
+  /** Points an example at which a step takes gradients, at most. Default 1. */
+  readonly points?: number
+  /** [batch, d]; default: nothing is carried. */
+  readonly carried?: Matrix | null
   /** True if devices update themselves the matrices whose factors a window has room for at once. */
   readonly onDevice?: boolean
 }
@@ -75,7 +83,7 @@ export type GradientForm = Pick<
   'name' | 'rows' | 'cols' | 'form' | 'factorBytes' | 'denseBytes'
 >
 
-/** The form in which each trained matrix's gradient over a batch of so many examples travels. */
+/** The form in which each trained matrix's gradient over a batch of so many examples, or points of them, travels. */
 export function formsOf(
   trained: readonly TravellingMatrix[],
   batch: number,
@@ -98,7 +106,7 @@ interface TravellingMatrix {
 }
 
 /** How long a workspace's arrays are, before any is there. */
-interface WorkspacePlan extends Pick<Workspace, 'windowExamples' | 'chunk'> {
+interface WorkspacePlan extends Pick<Workspace, 'windowExamples' | 'points' | 'chunk'> {
   readonly order: number
   /** Windows held one behind the other; 1 where no device updates anything. */
   readonly slots: number
@@ -124,11 +132,11 @@ export function planWorkspace(
   options: WorkspaceOptions,
   held: readonly number[] = trained.map(({ rows }) => rows),
 ): WorkspacePlan {
-  const { examples, batch, shard, windowBytes, inFlight } = options
+  const { examples, batch, shard, windowBytes, inFlight, points = 1 } = options
   const forms = travellingForms(trained, options)
   const bytesPerExample = forms
     .filter(f => f.form === 'factors')
-    .reduce((sum, f) => sum + 4 * (f.rows + f.cols), 0)
+    .reduce((sum, f) => sum + 4 * points * (f.rows + f.cols), 0)
   const windowExamples = windowSize(batch, shard, windowBytes, bytesPerExample)
   const oneWindow = windowExamples >= batch
   const onDevice = (f: GradientForm) =>
@@ -137,6 +145,7 @@ export function planWorkspace(
   return {
     order: examples,
     windowExamples,
+    points,
     slots,
     // Half the window's bytes: at the default, shards of 128 examples are cut beyond a width of 2·10⁵.
     chunk: Math.max(1, Math.floor(windowBytes / 8 / Math.max(...forms.map(f => f.rows)))),
@@ -150,8 +159,8 @@ export function planWorkspace(
         rows,
         unit,
         onDevice: onDevice(f),
-        signals: factors ? slots * windowExamples * rows : 0,
-        inputs: factors ? slots * windowExamples * f.cols : 0,
+        signals: factors ? slots * points * windowExamples * rows : 0,
+        inputs: factors ? slots * points * windowExamples * f.cols : 0,
         staging: { count: factors ? (oneWindow ? 0 : 1) : inFlight, length },
         sum: factors && oneWindow ? 0 : length,
         journal: journalSize({ rows, cols: f.cols, unit }),
@@ -171,9 +180,10 @@ export function travellingForms(
     windowBytes,
     onDevice,
     gradients = 'auto',
-  }: Pick<WorkspaceOptions, 'batch' | 'windowBytes' | 'onDevice' | 'gradients'>,
+    points = 1,
+  }: Pick<WorkspaceOptions, 'batch' | 'windowBytes' | 'onDevice' | 'gradients' | 'points'>,
 ): GradientForm[] {
-  const forms = formsOf(trained, batch, gradients)
+  const forms = formsOf(trained, batch * points, gradients)
   const factors = forms.reduce((sum, f) => sum + f.factorBytes, 0)
   if (onDevice !== true || gradients !== 'auto' || factors > windowBytes) return forms
   return forms.map(f => ({ ...f, form: 'factors' }))
@@ -191,8 +201,8 @@ function slotsFor(forms: readonly GradientForm[]): number {
 }
 
 /** Where the factors of the current step begin in the window. */
-export function windowStart({ log, version, windowExamples }: Workspace): number {
-  return log === null ? 0 : slotOf(log, Atomics.load(version, 0)) * windowExamples
+export function windowStart({ log, version, windowExamples, points }: Workspace): number {
+  return log === null ? 0 : slotOf(log, Atomics.load(version, 0)) * windowExamples * points
 }
 
 /** Plans the forms and allocates the buffers. */
@@ -204,11 +214,13 @@ export function createWorkspace(parameters: Parameters, options: WorkspaceOption
   }))
   const held = parameters.trained.map(({ weights }) => weights.rows)
   const plan = planWorkspace(shapes, options, held)
-  const { order, matrices, slots, windowExamples, chunk } = plan
+  const { order, matrices, slots, windowExamples, points, chunk } = plan
   const shards = Math.ceil(options.batch / options.shard)
-  const parts = shards * Math.ceil(options.shard / chunk)
+  const parts = points * shards * Math.ceil(options.shard / chunk)
   return {
     windowExamples,
+    points,
+    carried: options.carried ?? null,
     chunk,
     log: slots === 1 ? null : createUpdateLog(slots, matrices.length, parts),
     version: new Int32Array(new SharedArrayBuffer(4)),

@@ -1,12 +1,13 @@
 import type { GroupDistance, RegretReport, RegretTerms } from '@saddle/core'
 import type { Config } from '../config/schema.js'
 import type { Travel } from '../ranks/travel.js'
+import type { Cost, ExpectedCost } from '../recipes/cost.js'
 import type { Split } from '../team/split.js'
 
 /** One line of metrics.jsonl: what was measured at W_t, before step t was taken. */
 export interface StepRecord {
   readonly step: number
-  /** L_A(W_t) over the batch: the mean loss at the attacked points. */
+  /** L_A(W_t) over the batch: the mean loss at the attacked points, or what else its recipe trains. */
   readonly loss: number
   /** Share of the batch that is classified rightly at the attacked points. */
   readonly robustAccuracy: number
@@ -16,6 +17,8 @@ export interface StepRecord {
   /** After the step, i.e. of W_{t+1}. */
   readonly distances: readonly GroupDistance[]
   readonly projected: boolean
+  /** What the step cost, over the examples of its batch. */
+  readonly cost: Cost
   readonly regret?: RegretTerms
   /** Wall-clock seconds of this step; the only field that differs between equal runs. */
   readonly seconds: number
@@ -48,6 +51,8 @@ export interface RunSummary {
   /** The regret monitor (C4) over the steps so far; null without a comparator. */
   readonly regret: RegretReport | null
   readonly seconds: number
+  /** What the steps cost. */
+  readonly cost: Cost
   /** What the devices are, such as `blas` or `blas+cuda`. */
   readonly backend: string
   /** Of each rank, if there are several. */
@@ -76,6 +81,8 @@ export type TrainEvent =
       readonly workers: number
       /** Processes that train together. */
       readonly ranks: number
+      /** What an example of a batch will cost, at most. */
+      readonly cost: ExpectedCost
       /** How gradients get from rank to rank, with the bytes that a rank sends a step; none on one rank. */
       readonly travels: readonly Travel[]
       /** What the devices are, such as `blas` or `blas+cuda`. */

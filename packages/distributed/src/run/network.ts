@@ -1,5 +1,6 @@
 import {
   type DataSplit,
+  type Matrix,
   type Network,
   type NetworkSpec,
   networkFrom,
@@ -34,12 +35,13 @@ export function networkOf(config: Config, data: DataSplit): Network {
 
 /**
  * Names of a checkpoint's tensors: W_0 as `layers.1+.initial`, D = W − W_0 as `layers.1+.displacement`, frozen ones as
- * `frozen.output`. In a folded network `layers.1` is U, D = U − U_0, and `frozen.input` the map F of W⁽¹⁾A = U F.
+ * `frozen.output`, and what a recipe carries from step to step as `carried.perturbation`. In a folded network `layers.1` is U, D = U − U_0, and `frozen.input` the map F of W⁽¹⁾A = U F.
  *
  * @param arePart whether this rank alone holds the rows of its neurons, and other ranks those of others.
  */
 export function tensorsOf(
   parameters: Parameters,
+  carried: Matrix | null = null,
   arePart = false,
 ): {
   initial: NamedTensor[]
@@ -59,16 +61,20 @@ export function tensorsOf(
       ...parameters.trained.map(m => named(`${m.name}.initial`, m.initial)),
       ...Object.entries(parameters.frozen).map(([name, m]) => named(`frozen.${name}`, m)),
     ],
-    displacement: parameters.trained.map(m => named(`${m.name}.displacement`, m.displacement)),
+    displacement: [
+      ...parameters.trained.map(m => named(`${m.name}.displacement`, m.displacement)),
+      ...(carried === null ? [] : [named('carried.perturbation', carried)]),
+    ],
   }
 }
 
-/** Puts a checkpoint's tensors into `parameters`, and W = W_0 + D. */
+/** Puts a checkpoint's tensors into `parameters` and `carried`, and W = W_0 + D. */
 export function restore(
   parameters: Parameters,
   checkpoint: { initial: Map<string, NamedTensor>; displacement: Map<string, NamedTensor> },
+  carried: Matrix | null = null,
 ): void {
-  const { initial, displacement } = tensorsOf(parameters)
+  const { initial, displacement } = tensorsOf(parameters, carried)
   for (const [targets, source] of [
     [initial, checkpoint.initial],
     [displacement, checkpoint.displacement],

@@ -41,6 +41,7 @@ function record(step: number): StepRecord {
     gradientNorm: 0.1,
     distances: [{ group: 'all', distance: 0.25, scale: 1 }],
     projected: false,
+    cost: { examples: 2, passes: 12, forwards: 2, firstLayer: 0 },
     seconds: 0.01,
   }
 }

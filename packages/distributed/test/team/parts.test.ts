@@ -11,6 +11,7 @@ import {
 import * as tf from '@tensorflow/tfjs-core'
 import fc from 'fast-check'
 import t from 'tap'
+import { needsOf } from '../../dist/recipes/recipe.js'
 import { formsOf } from '../../dist/replica/workspace.js'
 import { Exchange } from '../../dist/team/exchange.js'
 import { SlicedNetwork } from '../../dist/team/sliced-network.js'
@@ -246,7 +247,12 @@ t.test('auto splits what sends fewer numbers; deeper networks split examples', a
     const { width: rows, inputs: cols, depth } = spec
     const trained = Array.from({ length: depth }, () => ({ name: 'layers.1', rows, cols }))
     const forms = formsOf(trained, options.batch)
-    return chooseSplit(spec, forms, { asked: 'auto', attack: pgd, shard: 128, ...options })
+    return chooseSplit(spec, forms, {
+      asked: 'auto',
+      needs: needsOf(pgd, depth),
+      shard: 128,
+      ...options,
+    })
   }
   t.same(choose(network(10_000_000, 10), { batch: 16 }), {
     by: 'neurons',
@@ -255,7 +261,7 @@ t.test('auto splits what sends fewer numbers; deeper networks split examples', a
   })
   t.equal(choose(network(65_536, 784), { batch: 16 }).by, 'neurons')
   const longer = { ...pgd, steps: 20, objective: 'two-sided' } as const
-  t.same(choose(network(65_536, 784), { batch: 16, attack: longer }), {
+  t.same(choose(network(65_536, 784), { batch: 16, needs: needsOf(longer, 1) }), {
     by: 'examples',
     examples: 16 * (65_536 + 784),
     neurons: 42 * 16 * 16 * 785,
