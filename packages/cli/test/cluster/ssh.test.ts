@@ -57,8 +57,9 @@ t.test('machines over ssh', { skip }, async t => {
   const file = join(dir, 'run.yaml')
   const expected = await train(parseConfig(parse(run)), { out: join(dir, 'undisturbed') })
 
+  using hosts = await bringUpSsh(dir)
+
   await t.test('hosts that cannot take part are named, each with its reason', async t => {
-    using hosts = await bringUpSsh(dir)
     const names = [hosts.there, ...Object.values(BAD_HOSTS), 'nowhere.invalid'].join(',')
     const { code, stderr } = await hosts
       .start(command(dir, hosts, `run-hosts ${file} --hosts ${names} --out ${dir}/refused SSH`))
@@ -80,8 +81,39 @@ t.test('machines over ssh', { skip }, async t => {
     t.notOk(existsSync(join(dir, 'refused')))
   })
 
+  await t.test('a job in the background is seen, and saves when it is cancelled', async t => {
+    const out = join(dir, 'job')
+    const both = `${hosts.here},${hosts.there}`
+    const saddle = (words: string) => command(dir, hosts, words)
+    const submit = `submit ${file} --scheduler mpirun --hosts ${both} --out ${out} --set descent.steps=100000 SSH`
+    const { code, stdout, stderr } = await hosts
+      .start(
+        `${saddle(submit)} || exit 10
+until [ "$(wc -l < ${out}/metrics.jsonl)" -ge 2 ]; do sleep 0.1; done 2> /dev/null
+${saddle(submit)}
+echo "second: $?"
+${saddle('jobs')}
+${saddle(`cancel ${out}`)} || exit 11
+${saddle(`watch ${out} --interval 0.2`)}
+echo "watched: $?"
+`,
+      )
+      .ended()
+    t.equal(code, 0, stdout + stderr)
+    t.match(stderr, /Job \d+ is at work on .* already\. Wait for it, or end it/)
+    t.match(stdout, /second: 2\n/)
+    t.match(stdout, /\d+ +running +\d+\/100000/)
+    t.match(stdout, /is told to save and end/)
+    t.match(stderr, /stopped; nothing is at work/)
+    t.match(stdout, /watched: 75\n/)
+    const output = readFileSync(join(`${out}.job`, 'output.txt'), 'utf8')
+    t.match(output, /stopped on request after \d+ of 100000 steps; a checkpoint is saved/)
+    const { stepsDone, ranks } = summaryOf(out)
+    t.equal(ranks, 2)
+    t.ok(existsSync(join(out, 'checkpoints', `step-${String(stepsDone).padStart(6, '0')}`)))
+  })
+
   await t.test('a host is killed, and the job ends on the other as if undisturbed', async t => {
-    using hosts = await bringUpSsh(dir)
     const out = join(dir, 'lost')
     const both = `${hosts.here},${hosts.there}`
     const job = hosts.start(
@@ -113,38 +145,5 @@ t.test('machines over ssh', { skip }, async t => {
       ),
     )
     checkRun(t, out, expected, 1)
-  })
-
-  await t.test('a job in the background is seen, and saves when it is cancelled', async t => {
-    using hosts = await bringUpSsh(dir)
-    const out = join(dir, 'job')
-    const both = `${hosts.here},${hosts.there}`
-    const saddle = (words: string) => command(dir, hosts, words)
-    const submit = `submit ${file} --scheduler mpirun --hosts ${both} --out ${out} --set descent.steps=100000 SSH`
-    const { code, stdout, stderr } = await hosts
-      .start(
-        `${saddle(submit)} || exit 10
-until [ "$(wc -l < ${out}/metrics.jsonl)" -ge 2 ]; do sleep 0.1; done 2> /dev/null
-${saddle(submit)}
-echo "second: $?"
-${saddle('jobs')}
-${saddle(`cancel ${out}`)} || exit 11
-${saddle(`watch ${out} --interval 0.2`)}
-echo "watched: $?"
-`,
-      )
-      .ended()
-    t.equal(code, 0, stdout + stderr)
-    t.match(stderr, /Job \d+ is at work on .* already\. Wait for it, or end it/)
-    t.match(stdout, /second: 2\n/)
-    t.match(stdout, /\d+ +running +\d+\/100000/)
-    t.match(stdout, /is told to save and end/)
-    t.match(stderr, /stopped; nothing is at work/)
-    t.match(stdout, /watched: 75\n/)
-    const output = readFileSync(join(`${out}.job`, 'output.txt'), 'utf8')
-    t.match(output, /stopped on request after \d+ of 100000 steps; a checkpoint is saved/)
-    const { stepsDone, ranks } = summaryOf(out)
-    t.equal(ranks, 2)
-    t.ok(existsSync(join(out, 'checkpoints', `step-${String(stepsDone).padStart(6, '0')}`)))
   })
 })

@@ -29,10 +29,11 @@ export async function withRunFolder<T>(
   work: () => Promise<T>,
   ranks: Ranks,
   patience = PATIENCE_MS,
+  beats = BEAT_MS,
 ): Promise<T> {
   const file = join(dir, LOCK)
   const text = await ranks.fromFirst(() => takeLock(dir, file))
-  const heart = ranks.isFirst ? setInterval(() => beat(file), BEAT_MS).unref() : undefined
+  const heart = ranks.isFirst ? setInterval(() => beat(file), beats).unref() : undefined
   try {
     await ranks.together(async () => {
       if (!ranks.isFirst) await requireSameFolder(dir, file, text, patience)

@@ -1,10 +1,11 @@
-import { existsSync } from 'node:fs'
+import { existsSync, statSync, utimesSync } from 'node:fs'
 import { SaddleError } from '@saddle/core'
 import fc from 'fast-check'
 import t from 'tap'
 import { apportion, dealRounds } from '../../dist/ranks/deal.js'
 import { Dealing, shareOfRows } from '../../dist/ranks/dealing.js'
 import { requireEqualStanding } from '../../dist/ranks/guard.js'
+import { alone } from '../../dist/ranks/ranks.js'
 import { travelsOf } from '../../dist/ranks/travel.js'
 import { withRunFolder } from '../../dist/run/lock.js'
 import { ranksInProcess } from '../fixtures/in-process.js'
@@ -137,4 +138,24 @@ t.test('a rank that does not see the run folder of rank 0 says so', async t => {
   t.match(second, { code: 'CONFIG', message: /does not see the run folder .*local.*--out/ })
   t.match(first, { code: 'CONFIG', message: /^rank 1 of 2 on \S+: / })
   t.notOk(existsSync(`${dir}/shared/lock`), 'the lock is given back')
+})
+
+t.test('the lock of a run shows other machines that its process is alive', async t => {
+  const dir = t.testdir()
+  const lock = `${dir}/lock`
+  const hourAgo = new Date(Date.now() - 3_600_000)
+  const changed = () => statSync(lock).mtimeMs
+  await withRunFolder(
+    dir,
+    async () => {
+      utimesSync(lock, hourAgo, hourAgo)
+      for (let tries = 0; tries < 3000 && changed() < Date.now() - 60_000; tries++)
+        await new Promise(done => setTimeout(done, 10))
+      t.ok(changed() > Date.now() - 60_000)
+    },
+    alone(),
+    undefined,
+    20,
+  )
+  t.notOk(existsSync(lock), 'and it goes with it')
 })
