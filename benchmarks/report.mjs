@@ -82,7 +82,8 @@ export function printAttacks({ network, missing, rows }) {
     line([`    Saddle, ${examples} examples`, ...cells(saddle), '', ''], ATTACKS)
     for (const [tool, found] of Object.entries(peers))
       if (found.missing !== undefined) console.log(`    ${tool}: ${found.missing}`)
-      else line([`    ${tool}`, ...cells(found), ratio(found.ratio), ratio(found.cpuRatio)], ATTACKS)
+      else
+        line([`    ${tool}`, ...cells(found), ratio(found.ratio), ratio(found.cpuRatio)], ATTACKS)
   }
 }
 

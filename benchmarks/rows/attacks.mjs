@@ -9,33 +9,30 @@ const RADIUS = 0.1
 const STEP = 1 / 30
 
 /**
- * What is measured: Saddle's attack and the peers'. `examples` of the test images; `models` by name. The second row is the
- * first as `saddle evaluate` asks it: an example that has fallen is let go, for which the peers have no such option.
+ * What is measured: forms of Saddle's attack, the first of which ratios are taken of, and the peers'. `examples` of the test
+ * images; `models` by name. As `saddle evaluate` asks it, an example that has fallen is let go; peers have no such option,
+ * so PGD is there with all its steps, too.
  */
 export const ATTACK_CASES = {
-  'PGD-40, all steps': {
-    attack: { kind: 'pgd', steps: 40, stepSize: STEP, until: 'end' },
-    peers: { kind: 'pgd', steps: 40, step_size: STEP, start: 'random' },
-    tools: ['foolbox', 'torchattacks'],
-    models: ['adversarial', 'natural'],
-    examples: 1000,
-  },
-  'PGD-40, until success': {
-    attack: { kind: 'pgd', steps: 40, stepSize: STEP },
+  'PGD-40': {
+    saddle: {
+      saddle: { kind: 'pgd', steps: 40, stepSize: STEP },
+      'saddle, all steps': { kind: 'pgd', steps: 40, stepSize: STEP, until: 'end' },
+    },
     peers: { kind: 'pgd', steps: 40, step_size: STEP, start: 'random' },
     tools: ['foolbox', 'torchattacks'],
     models: ['adversarial', 'natural'],
     examples: 1000,
   },
   'APGD-CE': {
-    attack: { kind: 'apgd', steps: 100 },
+    saddle: { saddle: { kind: 'apgd', steps: 100 } },
     peers: { kind: 'apgd', steps: 100 },
     tools: ['torchattacks'],
     models: ['adversarial', 'natural'],
     examples: 1000,
   },
   AutoAttack: {
-    attack: { kind: 'autoattack' },
+    saddle: { saddle: { kind: 'autoattack' } },
     peers: { kind: 'autoattack' },
     tools: ['torchattacks'],
     models: ['adversarial'],
@@ -49,7 +46,7 @@ export const ATTACK_CASES = {
  * @returns { network, rows } or { network, missing }: a row is { model, saddle, peers: name → { seconds, cpuSeconds, robust,
  * ratio, cpuRatio } or { missing } }.
  */
-export async function attacksRow(name, { attack, peers, tools, models, examples }, options) {
+export async function attacksRow(name, { saddle: forms, peers, tools, models, examples }, options) {
   const { models: folder, threads, backend, quick } = options
   const files = { inputs: `${folder}/x-test.npy`, labels: `${folder}/y-test.npy` }
   if (!existsSync(files.inputs))
@@ -66,16 +63,27 @@ export async function attacksRow(name, { attack, peers, tools, models, examples 
         data: files,
         set: 'box-linf',
         radii: [RADIUS],
-        attacks: [{ ...attack, fosc: false }],
         examples: { first: count },
       }
-      const contestants = {
-        saddle: () => saddle.ask({ op: 'evaluate', request, workers: threads, backend }),
-      }
+      const contestants = {}
+      for (const [form, attack] of Object.entries(forms))
+        contestants[form] = () => {
+          const attacks = [{ ...attack, fosc: false }]
+          const question = { ...request, attacks }
+          return saddle.ask({ op: 'evaluate', request: question, workers: threads, backend })
+        }
       if (python.error === undefined) {
-        await python.peer.ask({ op: 'load', model: file, x: files.inputs, y: files.labels, count, threads })
+        await python.peer.ask({
+          op: 'load',
+          model: file,
+          x: files.inputs,
+          y: files.labels,
+          count,
+          threads,
+        })
         for (const tool of tools)
-          contestants[tool] = () => python.peer.ask({ op: 'attack', tool, radius: RADIUS, ...peers })
+          contestants[tool] = () =>
+            python.peer.ask({ op: 'attack', tool, radius: RADIUS, ...peers })
       }
       const found = await interleaveRounds(contestants, options)
       if (python.error !== undefined)

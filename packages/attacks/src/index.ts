@@ -90,7 +90,8 @@ export {
   compatibilityWarnings,
   maskingWarnings,
   type Outcome,
+  scopeWarnings,
   settingWarnings,
 } from './warnings/attacks.js'
-export { modelWarnings } from './warnings/model.js'
+export { examineModel, flagWarnings, type ModelFlags, modelWarnings } from './warnings/model.js'
 export type { AttackWarning } from './warnings/warning.js'

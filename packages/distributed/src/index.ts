@@ -19,7 +19,6 @@ export { type ExampleChoice, parseExamples, parseRadii } from './evaluation/numb
 export type { EvaluationEvent } from './evaluation/progress.js'
 export type { AttackReport, EvaluationReport, RadiusReport } from './evaluation/report.js'
 export type { EvaluationRequest } from './evaluation/resolve.js'
-export type { EvaluationWarning } from './evaluation/warnings.js'
 export {
   type NetworkQuestion,
   type PlannedRoom,

@@ -9,86 +9,108 @@ import type { AttackWarning } from './warning.js'
 const PASSES = 5
 const DIFFERENT = 1e-4
 
-/** Slack of sums and bounds of probabilities, for float32. */
-const SLACK = 1e-5
+/** What softmax in float32 misses 1 by, a class. */
+const ROUNDING = 1e-6
+
+/** What a model does at each example itself, [n] each, 1 where it holds: flags of several batches may be joined. */
+export interface ModelFlags {
+  /** Outputs or gradients are not finite. */
+  readonly wild: Int32Array
+  /** All coordinates of the objective's gradient are 0. */
+  readonly flat: Int32Array
+  /** Several outputs are not negative and sum to 1, as those of softmax do and scores hardly ever. */
+  readonly probabilities: Int32Array
+  /** Passes at the same point differ by more than rounding. */
+  readonly random: Int32Array
+}
 
 /**
- * What a model does at x itself that makes attacks on it say little. Costs five forward passes and a gradient pass; all
- * examples are looked at.
+ * What a model does at x itself that may make attacks on it say little, and its outputs there, which belong to the caller.
+ * Costs five forward passes and a gradient pass.
  *
  * @throws SaddleError as `attack.run`.
  */
+export function examineModel(
+  model: Attackable,
+  x: tf.Tensor2D,
+  y: tf.Tensor1D,
+  options: AttackOptions,
+): { readonly outputs: tf.Tensor2D; readonly flags: ModelFlags } {
+  const view = viewOf(model, x, y, options)
+  const n = x.shape[0]
+  let flags: ModelFlags | undefined
+  const outputs = tf.tidy(() => {
+    const { outputs, gradient } = view.gradient(view.centres, objectiveOf(view).derivative)
+    const [f, g] = [rowsOf(outputs), rowsOf(gradient)]
+    const passes = Array.from({ length: PASSES }, () => rowsOf(view.outputs(view.centres)))
+    const flagged = (holds: (i: number) => boolean) =>
+      Int32Array.from({ length: n }, (_, i) => Number(holds(i)))
+    flags = {
+      wild: flagged(i => ![...f(i), ...g(i)].every(Number.isFinite)),
+      flat: flagged(i => g(i).every(value => value === 0)),
+      probabilities: flagged(i => isDistribution(f(i))),
+      random: flagged(i => passes.some(pass => differs(pass(i), passes[0]!(i)))),
+    }
+    return outputs
+  })
+  return { outputs, flags: flags! }
+}
+
+function rowsOf(x: tf.Tensor2D): (i: number) => Float32Array {
+  const [values, d] = [x.dataSync<'float32'>(), x.shape[1]]
+  return i => values.subarray(i * d, (i + 1) * d)
+}
+
+function isDistribution(row: Float32Array): boolean {
+  const sum = row.reduce((a, b) => a + b, 0)
+  return row.length > 1 && row.every(v => v >= 0) && Math.abs(sum - 1) <= row.length * ROUNDING
+}
+
+function differs(a: Float32Array, b: Float32Array): boolean {
+  return Math.hypot(...a.map((v, j) => v - b[j]!)) > DIFFERENT * Math.hypot(...b)
+}
+
+/** What the flags of some examples say of the model. */
+export function flagWarnings({ wild, flat, probabilities, random }: ModelFlags): AttackWarning[] {
+  const of = wild.length
+  const warning = (code: AttackWarning['code'], examples: number, message: string) =>
+    examples === 0 ? [] : [{ code, message, fields: { examples, of } }]
+  const [strange, still, drawn] = [sum(wild), sum(flat), sum(random)]
+  const soft = sum(probabilities)
+  return [
+    ...warning(
+      'not-finite',
+      strange,
+      `Outputs or gradients of ${strange} of ${of} examples are not finite: the model overflows, or its weights are damaged. Attacks leave such examples where they are.`,
+    ),
+    ...warning(
+      'zero-gradient',
+      still,
+      `The gradient of the loss is exactly 0 at ${still} of ${of} examples: an attack that ascends it from there stands still. Take one with a loss of its own (margin, dlr), a random start, or one that needs no gradients.`,
+    ),
+    ...warning(
+      'probabilities',
+      soft < of ? 0 : soft,
+      'The outputs of all examples are probabilities (not negative, sum 1). Attacks expect logits: softmax hides the gradient where the model is sure. Leave the softmax out.',
+    ),
+    ...warning(
+      'randomised',
+      drawn,
+      `Passes of the same ${drawn} of ${of} examples differ: the model is random. Attack its expectation (expectationOver, or version "rand" of AutoAttack).`,
+    ),
+  ]
+}
+
+/** The warnings about a model on one batch: `examineModel`, and what its flags say. */
 export function modelWarnings(
   model: Attackable,
   x: tf.Tensor2D,
   y: tf.Tensor1D,
   options: AttackOptions,
 ): AttackWarning[] {
-  return scoped(() => {
-    const view = viewOf(model, x, y, options)
-    const passes = Array.from({ length: PASSES }, () => view.outputs(view.centres))
-    const { outputs, gradient } = view.gradient(view.centres, objectiveOf(view).derivative)
-    return [
-      ...finiteness(outputs, gradient),
-      ...flatness(gradient),
-      ...probabilities(outputs),
-      ...randomness(
-        passes.map(pass => pass.dataSync<'float32'>()),
-        model.outputs,
-      ),
-    ]
-  })
+  return scoped(() => flagWarnings(examineModel(model, x, y, options).flags))
 }
 
-function finiteness(outputs: tf.Tensor2D, gradient: tf.Tensor2D): AttackWarning[] {
-  const wild = rowsWhere(
-    tf.concat([outputs, gradient], 1),
-    row => !row.every(value => Number.isFinite(value)),
-  )
-  if (wild === 0) return []
-  const n = outputs.shape[0]
-  const message = `Outputs or gradients of ${wild} of ${n} examples are not finite. Attacks leave such examples where they are; look at the weights and at the scale of the inputs.`
-  return [{ code: 'not-finite', message, fields: { examples: wild, of: n } }]
-}
-
-function flatness(gradient: tf.Tensor2D): AttackWarning[] {
-  const flat = rowsWhere(gradient, row => row.every(value => value === 0))
-  if (flat === 0) return []
-  const n = gradient.shape[0]
-  const message = `The gradient at ${flat} of ${n} examples is exactly 0, so attacks that follow it from there stand still. Take an attack with a loss of its own (margin, dlr), a random start, or one that needs no gradients.`
-  return [{ code: 'zero-gradient', message, fields: { examples: flat, of: n } }]
-}
-
-function probabilities(outputs: tf.Tensor2D): AttackWarning[] {
-  const [n, c] = outputs.shape
-  const alike = rowsWhere(outputs, row => {
-    const sum = row.reduce((a, b) => a + b, 0)
-    return Math.abs(sum - 1) < SLACK && row.every(p => p > -SLACK && p < 1 + SLACK)
-  })
-  if (c === 1 || alike < n) return []
-  const message =
-    'The outputs of all examples are probabilities. Attacks expect logits: softmax hides the gradient where the model is sure. Leave the softmax out.'
-  return [{ code: 'probabilities', message, fields: { of: n } }]
-}
-
-function randomness(passes: readonly Float32Array[], outputs: number): AttackWarning[] {
-  const [first, ...others] = passes
-  const n = first!.length / outputs
-  const row = (pass: Float32Array, i: number) => pass.subarray(i * outputs, (i + 1) * outputs)
-  const random = Array.from({ length: n }, (_, i) => {
-    const at = row(first!, i)
-    const apart = others.map(pass => Math.hypot(...row(pass, i).map((v, j) => v - at[j]!)))
-    return Math.max(...apart) > DIFFERENT * Math.hypot(...at)
-  }).filter(Boolean).length
-  if (random === 0) return []
-  const message = `Two passes of the same ${random} of ${n} examples differ: the model is random. Attack its expectation (expectationOver, or version "rand" of AutoAttack).`
-  return [{ code: 'randomised', message, fields: { examples: random, of: n } }]
-}
-
-function rowsWhere(x: tf.Tensor2D, holds: (row: Float32Array) => boolean): number {
-  const [n, d] = x.shape
-  const values = x.dataSync<'float32'>()
-  let count = 0
-  for (let i = 0; i < n; i++) if (holds(values.subarray(i * d, (i + 1) * d))) count++
-  return count
+function sum(flags: Int32Array): number {
+  return flags.reduce((a, b) => a + b, 0)
 }

@@ -9,6 +9,7 @@ export interface AttackWarning {
     | 'short-travel' // steps that cannot reach the border of the set
     | 'masked-gradients' // an attack without gradients is stronger than one with them
     | 'incompatible' // sets of differently labelled examples meet
+    | 'one-attack' // nothing iterated was tried
   /** For people: what was seen, and what to do. */
   readonly message: string
   /** For programs. */

@@ -7,6 +7,7 @@ import {
   mim,
   modelWarnings,
   pgd,
+  scopeWarnings,
   settingWarnings,
   worstCase,
 } from '@saddle/attacks'
@@ -114,8 +115,8 @@ t.test('losses and targets that need more classes are named', async t => {
 t.test('an attack without gradients that is ahead is a sign of masking', async t => {
   const outcome = (name: string, success: number[], steps: number) => ({
     name,
-    success,
-    gradientSteps: success.map(() => steps),
+    broken: success.reduce((a, b) => a + b, 0) / success.length,
+    gradientSteps: steps,
   })
   const white = outcome('pgd', [1, 0, 0, 0], 10)
   t.same(maskingWarnings([white, outcome('square', [1, 0, 0, 0], 0)]), [])
@@ -123,6 +124,13 @@ t.test('an attack without gradients that is ahead is a sign of masking', async t
   t.match(maskingWarnings([white, outcome('square', [1, 1, 0, 0], 0)]), [
     { code: 'masked-gradients', fields: { attack: 'square', beaten: 'pgd', lead: 0.25 } },
   ])
+})
+
+t.test('one step or none is said to be no evaluation', async t => {
+  const [identity, one] = [{ kind: 'identity' }, { kind: 'fgsm' }] as const
+  t.match(scopeWarnings([identity, one]), [{ code: 'one-attack' }])
+  t.same(scopeWarnings([one, pgd().spec]), [])
+  t.same(scopeWarnings([]), [])
 })
 
 t.test('a radius beyond compatibility is named with the largest one that is', async t => {
@@ -140,7 +148,7 @@ t.test('a radius beyond compatibility is named with the largest one that is', as
     classes: ['−', '+'],
   }
   const at = (radius: number) =>
-    compatibilityWarnings(perturbationSetFrom({ kind: 'l2', radius }), data)
+    compatibilityWarnings(perturbationSetFrom({ kind: 'l2', radius }).compatibility(data), [radius])
   t.same(at(0.4), [])
   t.match(at(0.6), [{ code: 'incompatible', fields: { radius: 0.6, largestRadius: 0.5 } }])
 })

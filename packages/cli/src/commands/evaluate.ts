@@ -84,7 +84,7 @@ export function addEvaluate(program: Command, terminal: Terminal): void {
         '',
         evaluationTable(report),
         evaluationNote(report),
-        ...report.warnings.map(({ text }) => `${yellow('Warning')}  ${text}`),
+        ...report.warnings.map(({ message }) => `${yellow('Warning')}  ${message}`),
         '',
         `Folder   ${dir}: evaluation.json, robustness.svg, examples.safetensors`,
         ...(flags.saveAdversarial === undefined ? [] : [`Points   ${flags.saveAdversarial}`]),

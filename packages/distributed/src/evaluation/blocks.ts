@@ -54,8 +54,10 @@ export function cleanBlocks(
         predictions: cut(reply.predictions),
         leastLikely: cut(reply.leastLikely),
         correct: cut(reply.correct),
+        wild: cut(reply.wild),
         flat: cut(reply.flat),
         probabilities: cut(reply.probabilities),
+        random: cut(reply.random),
       },
     ]
   })

@@ -9,8 +9,10 @@ export function joinClean(blocks: ReadonlyMap<number, CleanReply>, n: number): C
     predictions: new Int32Array(n),
     leastLikely: new Int32Array(n),
     correct: new Int32Array(n),
+    wild: new Int32Array(n),
     flat: new Int32Array(n),
     probabilities: new Int32Array(n),
+    random: new Int32Array(n),
   }
   for (const [block, part] of blocks)
     for (const key of Object.keys(whole) as (keyof CleanReply)[])

@@ -19,12 +19,7 @@ import {
 } from './resolve.js'
 import { openStore, type Store } from './store.js'
 import { type Findings, figuresOf, gatherFindings } from './summary.js'
-import {
-  cleanWarnings,
-  comparisonWarnings,
-  compatibilityWarnings,
-  travelWarnings,
-} from './warnings.js'
+import { evaluationWarnings } from './warnings.js'
 import { workOff } from './work.js'
 
 export interface EvaluateOptions extends ComputeOptions {
@@ -116,7 +111,7 @@ export async function conclude(
   resolved: Resolved,
   store: Store,
 ): Promise<{ readonly report: EvaluationReport; readonly findings: Findings }> {
-  const { dir, identity, subject, examples, job, chosen, compatibility } = resolved
+  const { dir, identity, subject, examples, job, chosen } = resolved
   const { order, radii, attacks, criterion } = job
   const question = { examples: order.length, radii, attacks, criterion, targets: job.targets }
   const findings = gatherFindings(question, store.clean, store.searches)
@@ -146,12 +141,7 @@ export async function conclude(
     criterion,
     seed,
     ...figures,
-    warnings: [
-      ...cleanWarnings(findings.clean, loss),
-      ...travelWarnings(attacks),
-      ...comparisonWarnings(figures.attacks, criterion),
-      ...compatibilityWarnings(compatibility, radii, order),
-    ],
+    warnings: evaluationWarnings(resolved, findings.clean, figures.attacks),
     remarks: [...subject.remarks, ...examples.remarks],
     backend,
     workers: chosen.devices.length,

@@ -1,10 +1,13 @@
 import {
   type Attack,
   type Attackable,
+  type AttackKey,
   type AttackResult,
   attackFrom,
   bindNetwork,
   disposeResult,
+  examineModel,
+  type ModelFlags,
   runRadii,
 } from '@saddle/attacks'
 import {
@@ -33,7 +36,7 @@ import type {
   SearchReply,
   SearchTask,
 } from './messages.js'
-import { looksLikeProbabilities, predictionsOf } from './outputs.js'
+import { predictionsOf } from './outputs.js'
 import { emptyReply, writeReply } from './reply.js'
 
 /** What a worker does to the examples of its tasks. Tasks only read what is shared: done again, they give the same bits. */
@@ -73,19 +76,22 @@ export class Evaluator {
       predictions: new Int32Array(n),
       leastLikely: new Int32Array(n),
       correct: new Int32Array(n),
+      wild: new Int32Array(n),
       flat: new Int32Array(n),
       probabilities: new Int32Array(n),
+      random: new Int32Array(n),
     }
     for (const block of this.#blocksOf(task))
       scoped(() => {
         const { x, y } = this.#gather(block)
         const at = block.start - task.start
-        const { outputs, gradient } = this.#model.inputGradient(this.#set.embed(x), f =>
-          this.#loss.derivative(f, y),
-        )
+        const { outputs, flags } = examineModel(this.#model, x, y, {
+          set: this.#set,
+          loss: this.#loss,
+          key: this.#keyOf(block),
+        })
         const wrong = misclassified(outputs, y, this.#loss.outputs).dataSync()
         const { predictions, leastLikely } = predictionsOf(outputs)
-        const steepest = tf.max(tf.abs(gradient), 1).dataSync()
         reply.losses.set(this.#loss.value(outputs, y).dataSync(), at)
         reply.predictions.set(predictions, at)
         reply.leastLikely.set(leastLikely, at)
@@ -93,11 +99,8 @@ export class Evaluator {
           wrong.map(flag => 1 - flag),
           at,
         )
-        reply.flat.set(
-          steepest.map(v => Number(v === 0)),
-          at,
-        )
-        reply.probabilities.set(looksLikeProbabilities(outputs), at)
+        for (const flag of Object.keys(flags) as (keyof ModelFlags)[])
+          reply[flag].set(flags[flag], at)
       })
     return reply
   }
@@ -121,19 +124,14 @@ export class Evaluator {
     reply: SearchReply,
     onProgress: (done: number, total: number) => void,
   ): void {
-    const { seed, order, radii } = this.#job
+    const { radii } = this.#job
     const attack = this.#attacks[task.attack]!
     const { x, y } = this.#gather(block)
     const options = {
       set: this.#set,
       loss: this.#loss,
       criterion: this.#criterion(block),
-      key: {
-        seed,
-        purpose: 'evaluation',
-        step: 0,
-        examples: order.slice(block.start, block.stop),
-      },
+      key: this.#keyOf(block),
       signal: this.#stop,
       onProgress,
     }
@@ -146,6 +144,11 @@ export class Evaluator {
     if (attack.aim === 'minimum-norm')
       reply.norms.set(this.#normsOf(x, y, results[0]!, block), place)
     results.forEach(disposeResult)
+  }
+
+  #keyOf({ start, stop }: Range): AttackKey {
+    const { seed, order } = this.#job
+    return { seed, purpose: 'evaluation', step: 0, examples: order.slice(start, stop) }
   }
 
   /** How far the points are that a minimum-norm attack found, where they are adversarial as they are. */

@@ -22,7 +22,8 @@ function labelOf(attack: AttackSpec): string {
     .filter(([key]) => key !== 'kind' && key !== 'fosc')
     .filter(
       ([key, value]) =>
-        value !== undefined && canonicalJson(value) !== canonicalJson((defaults as Record<string, unknown>)[key] ?? null),
+        value !== undefined &&
+        canonicalJson(value) !== canonicalJson((defaults as Record<string, unknown>)[key] ?? null),
     )
     .map(([key, value]) => `${key}=${typeof value === 'string' ? value : canonicalJson(value)}`)
   return options.length === 0 ? attack.kind : `${attack.kind}:${options.join(',')}`

@@ -1,4 +1,4 @@
-import type { AttackSpec } from '@saddle/attacks'
+import type { AttackSpec, ModelFlags } from '@saddle/attacks'
 import type { Dataset, Mlp, NetworkSpec, Parameters, SetSpec } from '@saddle/core'
 import type { PoolSetup } from '../pool/messages.js'
 import type { CriterionSpec } from './criterion.js'
@@ -47,17 +47,13 @@ export interface SearchTask {
 }
 
 /** By example. Flags are 0 or 1. */
-export interface CleanReply {
+export interface CleanReply extends ModelFlags {
   readonly losses: Float32Array
   /** The class of the largest output; −1 or +1 of one output. */
   readonly predictions: Int32Array
   /** The class of the smallest output; the other sign of one output. */
   readonly leastLikely: Int32Array
   readonly correct: Int32Array
-  /** All coordinates of the loss's gradient are 0. */
-  readonly flat: Int32Array
-  /** The outputs are not negative and sum to 1. */
-  readonly probabilities: Int32Array
 }
 
 /** By radius, then by example: index radius · (stop − start) + place. */

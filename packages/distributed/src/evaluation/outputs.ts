@@ -25,17 +25,3 @@ export function predictionsOf(outputs: tf.Tensor2D): {
   }
   return { predictions, leastLikely }
 }
-
-/** What softmax in float32 misses 1 by, a class. */
-const ROUNDING = 1e-6
-
-/** [n]: 1 where several outputs are not negative and sum to 1, as those of softmax are and scores hardly ever. */
-export function looksLikeProbabilities(outputs: tf.Tensor2D): Int32Array {
-  const [n, c] = outputs.shape
-  const values = outputs.dataSync<'float32'>()
-  return Int32Array.from({ length: n }, (_, i) => {
-    const row = values.subarray(i * c, (i + 1) * c)
-    const sum = row.reduce((a, b) => a + b, 0)
-    return Number(c > 1 && row.every(v => v >= 0) && Math.abs(sum - 1) <= c * ROUNDING)
-  })
-}

@@ -1,8 +1,7 @@
-import type { AttackSpec } from '@saddle/attacks'
+import type { AttackSpec, AttackWarning } from '@saddle/attacks'
 import type { SetSpec } from '@saddle/core'
 import type { CriterionSpec } from './criterion.js'
 import type { Quantiles } from './statistics.js'
-import type { EvaluationWarning } from './warnings.js'
 
 /** evaluation.json: what an evaluation came to. Equal evaluations differ in seconds and workers only. */
 export interface EvaluationReport {
@@ -35,7 +34,7 @@ export interface EvaluationReport {
   readonly attacks: readonly AttackReport[]
   /** The share of examples that every attack left standing, by radius: it never grows. */
   readonly worstCase: readonly { readonly radius: number; readonly robustAccuracy: number }[]
-  readonly warnings: readonly EvaluationWarning[]
+  readonly warnings: readonly AttackWarning[]
   /** Remarks on what was read. */
   readonly remarks: readonly string[]
   readonly backend: string

@@ -26,7 +26,10 @@ t.test('figures are those of the attacks called by hand, example by example', as
   await useBackend('cpu')
   const byHand = attacks.map(spec => {
     // An evaluation's PGD is done at its first success unless it was told otherwise.
-    const attack = attackFrom({ ...spec, ...(spec.kind === 'pgd' && { until: 'success' }) } as never)
+    const attack = attackFrom({
+      ...spec,
+      ...(spec.kind === 'pgd' && { until: 'success' }),
+    } as never)
     return request.radii!.map(radius =>
       tf.tidy(() => {
         const { success, loss } = attack.run(

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { AttackSpec } from '@saddle/attacks'
 import {
   parseAttacks,
   parseCriterion,
@@ -9,18 +10,19 @@ import {
 } from '@saddle/distributed'
 import fc from 'fast-check'
 import t from 'tap'
-import { blockSize,
-  blocksFor, cleanBlocks, openRanges, searchBlocks } from '../../dist/evaluation/blocks.js'
+import {
+  blockSize,
+  blocksFor,
+  cleanBlocks,
+  openRanges,
+  searchBlocks,
+} from '../../dist/evaluation/blocks.js'
 import { joinClean, joinSearches } from '../../dist/evaluation/collected.js'
 import { labelsOf } from '../../dist/evaluation/labels.js'
 import { chooseExamples } from '../../dist/evaluation/numbers.js'
 import { emptyReply } from '../../dist/evaluation/reply.js'
 import { quantiles } from '../../dist/evaluation/statistics.js'
-import {
-  cleanWarnings,
-  comparisonWarnings,
-  travelWarnings,
-} from '../../dist/evaluation/warnings.js'
+import { evaluationWarnings } from '../../dist/evaluation/warnings.js'
 
 t.test('attacks are read with their options, and named as they would be typed', async t => {
   const attacks = parseAttacks('fgsm, pgd:steps=40,restarts=2,start=clean-first, pgd')
@@ -156,10 +158,13 @@ t.test('what is open is cut at blocks, and blocks put together are the whole aga
             predictions: zeros(),
             leastLikely: zeros(),
             correct: zeros(),
+            wild: zeros(),
             flat: zeros(),
             probabilities: zeros(),
+            random: zeros(),
           }
-          for (const [block, part] of cleanBlocks(start, clean, blockSize(n))) cleaned.set(block, part)
+          for (const [block, part] of cleanBlocks(start, clean, blockSize(n)))
+            cleaned.set(block, part)
         }
         t.equal(searched.size, blocksFor(n))
         const whole = joinSearches(searched, n, radii)
@@ -192,25 +197,15 @@ t.test('every reason for doubt has its warning, and sound figures have none', as
     predictions: Int32Array.of(0, 1),
     leastLikely: Int32Array.of(1, 0),
     correct: Int32Array.of(1, 1),
+    wild: Int32Array.of(0, 0),
     flat: Int32Array.of(0, 0),
     probabilities: Int32Array.of(1, 0),
+    random: Int32Array.of(0, 0),
     ...change,
   })
-  const codes = (warnings: readonly { code: string }[]) => warnings.map(w => w.code)
-  t.same(cleanWarnings(clean({}), 'cross-entropy'), [])
-  t.same(codes(cleanWarnings(clean({ flat: Int32Array.of(0, 1) }), 'x')), ['zero-gradient'])
-  t.same(codes(cleanWarnings(clean({ probabilities: Int32Array.of(1, 1) }), 'x')), [
-    'probabilities',
-  ])
-  t.same(codes(cleanWarnings(clean({ losses: Float32Array.of(Number.NaN, 1) }), 'x')), [
-    'not-finite',
-  ])
-  const [slow] = travelWarnings(parseAttacks('pgd:steps=3,stepSize=0.2,pgd'))
-  t.match(slow!.text, /pgd:steps=3,stepSize=0.2 travels 3 × 0.2 = 0.6 radii/)
-  t.same(travelWarnings(parseAttacks('pgd,fgsm')), [])
-  const attack = (kind: string, robustAccuracy: number, meanGradientSteps: number) => ({
-    name: kind,
-    attack: parseAttacks(kind)[0]!,
+  const report = (attack: AttackSpec, robustAccuracy: number, meanGradientSteps: number) => ({
+    name: attack.kind,
+    attack,
     aim: 'fixed-radius' as const,
     norms: null,
     seconds: 1,
@@ -227,14 +222,41 @@ t.test('every reason for doubt has its warning, and sound figures have none', as
       },
     ],
   })
-  const compare = (...attacks: ReturnType<typeof attack>[]) =>
-    codes(comparisonWarnings(attacks, { kind: 'misclassification' }))
-  t.same(compare(attack('pgd', 0.5, 10), attack('uniform', 0.499, 0)), [])
-  t.same(compare(attack('pgd', 0.5, 10), attack('uniform', 0.4, 0)), ['beaten-without-gradients'])
-  t.same(
-    compare(attack('pgd', 0.5, 10), attack('identity', 0.4, 0)),
-    [],
-    'clean errors are no attack',
-  )
-  t.same(compare(attack('fgsm', 0.5, 1)), ['one-attack'])
+  const warn = (
+    text: string,
+    { change = {}, outputs = 10, robust = [0.5, 0.5], largest = 1 } = {},
+  ) => {
+    const attacks = parseAttacks(text)
+    const question = {
+      job: {
+        attacks,
+        radii: [0.1],
+        order: Int32Array.of(3, 8),
+        criterion: parseCriterion('misclassification'),
+      },
+      subject: { outputs },
+      compatibility: { compatible: largest > 0.1, largestRadius: largest, firstPair: [0, 1] },
+    }
+    const steps = (kind: string) => (['uniform', 'identity', 'square'].includes(kind) ? 0 : 10)
+    const reports = attacks.map((attack, a) => report(attack, robust[a]!, steps(attack.kind)))
+    return evaluationWarnings(question as never, clean(change), reports)
+  }
+  const codes = (...asked: Parameters<typeof warn>) => warn(...asked).map(({ code }) => code)
+  t.same(codes('pgd'), [])
+  const one = Int32Array.of(0, 1)
+  t.same(codes('pgd', { change: { flat: one } }), ['zero-gradient'])
+  t.same(codes('pgd', { change: { probabilities: Int32Array.of(1, 1) } }), ['probabilities'])
+  t.same(codes('pgd', { change: { wild: one } }), ['not-finite'])
+  t.same(codes('pgd', { change: { random: one } }), ['randomised'])
+  t.match(warn('pgd:steps=3,stepSize=0.2'), [
+    { code: 'short-travel', message: /pgd:steps=3,stepSize=0.2 travels 3 × 0.2 = 0.6 radii/ },
+  ])
+  t.same(codes('apgd:loss=dlr', { outputs: 2 }), ['few-classes'])
+  t.same(codes('pgd,uniform', { robust: [0.5, 0.499] }), [])
+  t.same(codes('pgd,uniform', { robust: [0.5, 0.4] }), ['masked-gradients'])
+  t.same(codes('pgd,identity', { robust: [0.5, 0.4] }), [], 'clean errors are no attack')
+  t.same(codes('fgsm'), ['one-attack'])
+  t.match(warn('pgd', { largest: 0.05 }), [
+    { code: 'incompatible', message: /examples 3 and 8/, fields: { largestRadius: 0.05 } },
+  ])
 })
