@@ -1,5 +1,5 @@
 import { advance, drawBar, lineReporter, type Part, waiting } from '@saddle/cli'
-import type { TrainEvent } from '@saddle/distributed'
+import type { Config, TrainEvent } from '@saddle/distributed'
 import t from 'tap'
 import { config, paper, records, summary } from '../fixtures/runs.js'
 
@@ -21,6 +21,8 @@ const start: TrainEvent = {
   split: { by: 'neurons', examples: 160_160, neurons: 704 },
   plan: [{ matrix: 'first', form: 'factors', factorBytes: 3 << 20, denseBytes: 12 << 20 }],
 }
+
+const free = { kind: 'free', replays: 8, stepSize: 1 } as const
 
 const steps: TrainEvent[] = records().map(record => ({ kind: 'step', record, steps: 40 }))
 
@@ -96,6 +98,11 @@ t.test('a log says how the run is set up and what goes wrong', async t => {
   reporter.event(part, start)
   t.match(terminal.texts.err, /trained with pgd-5: 40 steps, 2 workers on wasm/)
   t.notMatch(terminal.texts.err, /float32/)
+  t.match(terminal.texts.err, /at most 6 forward–backward passes an example and step/)
+  const phases = [0, 9].map(from => ({ from, attack: from === 0 ? config.attack : free }))
+  const attack = { kind: 'schedule', phases } as Config['attack']
+  reporter.event(part, { ...start, config: { ...config, attack } })
+  t.match(terminal.texts.err, /trained with pgd-5→free-8: 40 steps/)
   reporter.event(part, { ...start, precision: 'tf32' })
   t.match(terminal.texts.err, /on wasm, the attack in tf32, all else in float32/)
   t.match(terminal.texts.err, /passed over blas: not installed/)

@@ -109,6 +109,16 @@ t.test('the table does without what is not there', async t => {
 t.test('the note says what measured the figures and what they do not show', async t => {
   const note = resultsNote({ status: 'done', dir: 'x', main: summary(), baseline: null })
   t.match(note, /pgd-20, on 512 training and 256 test examples/)
+  t.match(
+    note,
+    /pgd-5 took 6 forward–backward passes an example and step, 122,880 in all, and 20,480 forward ones/,
+  )
+  const cost = { examples: 100, passes: 250, forwards: 0, firstLayer: 80 }
+  const yopo = summary({ attack: { kind: 'yopo', passes: 2, inner: 3, stepSize: 0.25 }, cost })
+  t.match(
+    resultsNote({ status: 'done', dir: 'x', main: yopo, baseline: null }),
+    /yopo-2-3 took 2\.50 forward–backward passes .* 250 in all, and 80 through the first layer/,
+  )
   t.match(note, /upper bounds/)
   t.match(note, /allows 40\.3 % errors at most/)
   t.notMatch(note, /float32/)

@@ -11,6 +11,8 @@ export interface WorkInHand {
   /** Rows and columns of W_1 … W_H of one branch. */
   readonly layers: readonly { readonly rows: number; readonly cols: number }[]
   readonly branches: number
+  /** Whether passes give the gradients in W and in x at once. */
+  readonly joint?: boolean
 }
 
 /** Arrays [n, d] that the geometry of a PGD search has in work, its best point and its start among them. */
@@ -45,13 +47,20 @@ export function memberNumbers(work: WorkInHand, share: number): number {
 
 /**
  * Numbers at the peak of the plain passes, counted with `tf.profile` on networks of 1 to 3 layers: for each branch 5
- * arrays of its first layer, 4 of every further one, and 12 where σ is smooth, whose derivative has temporaries.
+ * arrays of its first layer, 4 of every further one, and 12 where σ is smooth, whose derivative has temporaries; one more
+ * of the first for the adjoint of a pass that gives both gradients.
  */
-export function plainNumbers({ network, shard: n, layers, branches }: WorkInHand): number {
+export function plainNumbers({
+  network,
+  shard: n,
+  layers,
+  branches,
+  joint = false,
+}: WorkInHand): number {
   const smooth = network.activation !== 'relu' && network.family === 'two-layer'
   const branch = layers.reduce(
     (sum, { rows }, h) => sum + (smooth ? 12 : h === 0 ? 5 : 4) * rows,
-    0,
+    joint ? layers[0]!.rows : 0,
   )
   return n * (branches * branch + GEOMETRY * network.inputs)
 }

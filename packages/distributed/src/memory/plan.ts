@@ -134,7 +134,8 @@ function layoutOf(question: MemoryQuestion) {
   const trainedBranches = new Set(footprint.trained.map(({ name }) => name.replace(/\d+/, ''))).size
   const layers = footprint.trained.slice(0, footprint.trained.length / trainedBranches)
   const branches = network.init === 'subtract' ? 2 : trainedBranches
-  const work = { network, shard: inShard, chunk: workspace.chunk, layers, branches }
+  const joint = needs.needsAllNeurons
+  const work = { network, shard: inShard, chunk: workspace.chunk, layers, branches, joint }
   const carried = needs.carries ? batch * network.inputs : 0
   return { footprint, workspace, split: by, work, carried }
 }
@@ -205,7 +206,8 @@ function hostWork(device: Device, { network, devices }: MemoryQuestion, layout: 
     return 4 * n * footprint.trained.reduce((sum, { rows, cols }) => sum + rows + cols, 0)
   }
   const { backend } = device
-  const follows = backend === 'blas' && network.outputs === 1 && network.activation === 'relu'
+  const follows =
+    backend === 'blas' && network.outputs === 1 && network.activation === 'relu' && !work.joint
   if (!follows) return 4 * plainNumbers(work) * (backend === 'wasm' ? HOLES.wasm : 1)
   return 4 * (split === 'neurons' ? memberNumbers(work, 1 / devices.length) : followedNumbers(work))
 }

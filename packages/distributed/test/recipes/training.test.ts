@@ -4,12 +4,13 @@ import {
   type ConfigInput,
   devices,
   loadNetwork,
+  type RunSummary,
   readMetrics,
   resume,
   type TrainEvent,
   train,
 } from '@saddle/distributed'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { launchers, linesOf, runRanks } from '../fixtures/launchers.js'
 import { metrics } from '../fixtures/lines.js'
 
@@ -44,8 +45,9 @@ const RECIPES: Record<string, ConfigInput['attack'] & object> = {
   schedule: {
     kind: 'schedule',
     phases: [
-      { from: 0, attack: { kind: 'fgsm' } },
+      { from: 0, attack: { kind: 'fosc-dynamic', steps: 3, criterion: 0.1 } },
       { from: 2, attack: { ...free, replays: 2 } },
+      { from: 4, attack: { kind: 'yopo', passes: 2, inner: 2 } },
       { from: 5, attack: { kind: 'trades', steps: 2 } },
     ],
   },
@@ -71,49 +73,44 @@ function configOf(name: string): ConfigInput {
   return { ...base, attack: RECIPES[name]!, compute: { ...base.compute, gradients, window } }
 }
 
-for (const name of Object.keys(RECIPES))
-  t.test(
-    `${name}: 1 worker, and 2 that are stopped and 4 that go on, give the same bits`,
-    async t => {
-      const config = configOf(name)
-      const dir = `${folder}/${name}`
-      const one = await train(config, { out: dir, workers: 1 })
-      alone[name] = one.weights
-      const out = `${folder}/${name}-stopped`
-      const stopped = await train(config, { out, workers: 2, ...stopIn(3) })
-      t.equal(stopped.status, 'stopped')
-      t.ok(stopped.stepsDone >= 3 && stopped.stepsDone < 7)
-      const resumed = await resume(out, { workers: 4 })
-      t.equal(resumed.weights, one.weights)
-      t.same(resumed.cost, one.cost)
-      t.same(metrics(out), metrics(dir))
-      const records = readMetrics(dir)
-      const total = records.reduce((sum, { cost }) => sum + cost.passes, 0)
-      t.equal(one.cost.passes, total, 'the summary adds up the steps')
-      t.ok(records.every(({ loss }) => loss > 0 && loss < 3))
-    },
-  )
+/** That two runs are the same but for their seconds. */
+function same(t: Test, name: string, out: string, { weights, cost }: RunSummary) {
+  t.equal(weights, alone[name])
+  t.same(metrics(out), metrics(`${folder}/${name}`))
+  const records = readMetrics(out)
+  const total = records.reduce((sum, record) => sum + record.cost.passes, 0)
+  t.equal(cost.passes, total, 'the summary adds up the steps')
+  t.ok(records.every(({ loss }) => loss > 0 && loss < 3))
+}
 
-t.test(
-  'free and YOPO give the same bits on blas with 1 and 3 workers',
-  { skip: missing },
-  async t => {
-    const { steps: _, ...descent } = base.descent
-    const runs = { ...base, descent: { ...descent, steps: 3 } }
-    for (const name of ['free', 'yopo']) {
-      const config = {
-        ...runs,
-        attack: RECIPES[name]!,
-        compute: { ...base.compute, backend: 'blas' },
-      }
-      const [one, three] = [
-        await train(config, { out: `${folder}/${name}-1`, workers: 1 }),
-        await train(config, { out: `${folder}/${name}-3`, workers: 3 }),
-      ]
-      t.equal(three.weights, one.weights, name)
-    }
-  },
-)
+for (const name of Object.keys(RECIPES))
+  t.test(`${name}: 1 worker and 4 give the same bits`, async t => {
+    const config = configOf(name)
+    alone[name] = (await train(config, { out: `${folder}/${name}`, workers: 1 })).weights
+    const out = `${folder}/${name}-4`
+    same(t, name, out, await train(config, { out, workers: 4 }))
+  })
+
+for (const [name, step] of [
+  ['free', 4],
+  ['schedule', 3],
+] as const)
+  t.test(`${name}, stopped in step ${step} and gone on with, ends at the same bits`, async t => {
+    const out = `${folder}/${name}-stopped`
+    const stopped = await train(configOf(name), { out, workers: 2, ...stopIn(step) })
+    t.equal(stopped.status, 'stopped')
+    t.ok(stopped.stepsDone >= step && stopped.stepsDone < 7)
+    same(t, name, out, await resume(out, { workers: 1 }))
+  })
+
+t.test('recipes give the same bits on blas with 1 and 2 workers', { skip: missing }, async t => {
+  const config = { ...configOf('schedule'), compute: { ...base.compute, backend: 'blas' } }
+  const [one, two] = [
+    await train(config, { out: `${folder}/blas-1`, workers: 1 }),
+    await train(config, { out: `${folder}/blas-2`, workers: 2 }),
+  ]
+  t.equal(two.weights, one.weights)
+})
 
 t.test('what is equal by definition is equal to the bit', async t => {
   let runs = 0
@@ -151,36 +148,45 @@ t.test('the perturbation that free carries is in the checkpoint', async t => {
 const hidden: ConfigInput = {
   ...base,
   network: { family: 'deep', width: 48, init: 'subtract' },
-  descent: { ...base.descent, steps: 3 },
+  descent: { ...base.descent, steps: 4 },
   compute: { backend: 'cpu', shard: 4, split: 'neurons' },
 }
-for (const name of ['trades', 'fosc-dynamic'])
-  t.test(`${name} with the neurons split: the same bits for 1 and 2 workers`, async t => {
-    const config = { ...hidden, attack: RECIPES[name]! }
-    const [one, two] = [
-      await train(config, { out: `${folder}/${name}-team-1`, workers: 1 }),
-      await train(config, { out: `${folder}/${name}-team-2`, workers: 2 }),
-    ]
-    t.equal(two.weights, one.weights)
-    t.same(two.cost, one.cost)
-    const examples = { ...config, compute: { ...config.compute, split: 'examples' as const } }
-    const other = await train(examples, { out: `${folder}/${name}-examples`, workers: 1 })
-    t.same(other.cost, one.cost, 'it costs what it does with examples split')
-    const [a, b] = [one, other].map(({ train: figures }) => figures!.cleanLoss)
-    // Losses of order 1 in float32, summed in other orders over 3 steps.
-    t.ok(Math.abs(a! - b!) < 1e-4, `${a}, ${b}`)
-  })
+t.test('with the neurons split: the same bits for 1 and 2 workers, the same cost', async t => {
+  const config: ConfigInput = {
+    ...hidden,
+    attack: {
+      kind: 'schedule',
+      phases: [
+        { from: 0, attack: { kind: 'trades', beta: 2, steps: 2 } },
+        { from: 2, attack: { kind: 'fosc-dynamic', steps: 4, criterion: 0.1 } },
+      ],
+    },
+  }
+  const [one, two] = [
+    await train(config, { out: `${folder}/team-1`, workers: 1 }),
+    await train(config, { out: `${folder}/team-2`, workers: 2 }),
+  ]
+  t.equal(two.weights, one.weights)
+  t.same(two.cost, one.cost)
+  const examples = { ...config, compute: { ...config.compute, split: 'examples' as const } }
+  const other = await train(examples, { out: `${folder}/team-none`, workers: 1 })
+  t.same(other.cost, one.cost, 'it costs what it does with examples split')
+  const [a, b] = [one, other].map(({ train: figures }) => figures!.cleanLoss)
+  // Losses of order 1 in float32, summed in other orders over 4 steps.
+  t.ok(Math.abs(a! - b!) < 1e-4, `${a}, ${b}`)
+})
 
 t.test(
   'a recipe that needs all neurons is not split by neurons where that is left to us',
   async t => {
     const out = `${folder}/auto`
     let split = ''
-    const config = { ...hidden, attack: free, compute: { backend: 'cpu', shard: 4 } }
+    const descent = { ...hidden.descent, steps: 1 }
+    const config = { ...hidden, descent, attack: free, compute: { backend: 'cpu', shard: 4 } }
     const onEvent = (event: TrainEvent) => {
       if (event.kind === 'start') {
         split = event.split.by
-        t.same(event.cost, { perStep: 1, total: 3 })
+        t.same(event.cost, { perStep: 1, total: 1 })
       }
     }
     await train(config, { out, workers: 1, onEvent })
@@ -193,20 +199,13 @@ t.test(
   { skip: launchers.openmpi.missing },
   async t => {
     const program = fileURLToPath(new URL('../fixtures/ranks.mjs', import.meta.url))
-    const names = ['trades', 'free', 'yopo']
-    const jobs = names.map(name => ({
-      dir: `${folder}/ranks-${name}`,
-      config: configOf(name),
-      options: { workers: 1 },
-    }))
-    const ended = await runRanks(launchers.openmpi, 2, [program, JSON.stringify(jobs)])
+    const dir = `${folder}/ranks`
+    const job = { dir, config: configOf('schedule'), options: { workers: 1 } }
+    const ended = await runRanks(launchers.openmpi, 2, [program, JSON.stringify([job])])
     t.equal(ended.code, 0, ended.stderr)
-    const reports = linesOf<{ job: number; weights?: string }>(ended.stdout)
-    for (const [job, name] of names.entries()) {
-      const found = reports.filter(report => report.job === job)
-      t.equal(found.length, 2)
-      for (const report of found) t.equal(report.weights, alone[name], name)
-      t.same(metrics(`${folder}/ranks-${name}`), metrics(`${folder}/${name}`), name)
-    }
+    const reports = linesOf<{ weights?: string }>(ended.stdout)
+    t.equal(reports.length, 2)
+    for (const { weights } of reports) t.equal(weights, alone.schedule)
+    t.same(metrics(dir), metrics(`${folder}/schedule`))
   },
 )
