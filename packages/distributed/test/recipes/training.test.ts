@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import {
   type ConfigInput,
@@ -14,6 +14,7 @@ import t, { type Test } from 'tap'
 import { launchers, linesOf, runRanks } from '../fixtures/launchers.js'
 import { metrics } from '../fixtures/lines.js'
 
+const faulty = new URL('../fixtures/faulty.worker.mjs', import.meta.url)
 const missing = (await devices()).find(({ backend }) => backend === 'blas')!.reason ?? false
 
 /** 3 classes, two trained layers, mini-batches of 11 of 30 examples in shards of 4: the last of each is short. */
@@ -37,20 +38,35 @@ const base: ConfigInput = {
 }
 
 const free = { kind: 'free', replays: 3 } as const
-const RECIPES: Record<string, ConfigInput['attack'] & object> = {
-  trades: { kind: 'trades', beta: 2, steps: 2 },
-  'fosc-dynamic': { kind: 'fosc-dynamic', steps: 4, criterion: 0.1 },
-  free,
-  yopo: { kind: 'yopo', passes: 3, inner: 2 },
-  schedule: {
-    kind: 'schedule',
-    phases: [
-      { from: 0, attack: { kind: 'fosc-dynamic', steps: 3, criterion: 0.1 } },
-      { from: 2, attack: { ...free, replays: 2 } },
-      { from: 4, attack: { kind: 'yopo', passes: 2, inner: 2 } },
-      { from: 5, attack: { kind: 'trades', steps: 2 } },
-    ],
-  },
+const alone = { kind: 'schedule' as const, phases: [{ from: 0, attack: free }] }
+const schedule = {
+  kind: 'schedule' as const,
+  phases: [
+    { from: 0, attack: { kind: 'fosc-dynamic' as const, steps: 3, criterion: 0.1 } },
+    { from: 2, attack: { ...free, replays: 2 } },
+    { from: 4, attack: { kind: 'yopo' as const, passes: 2, inner: 2 } },
+    { from: 5, attack: { kind: 'trades' as const, steps: 2 } },
+  ],
+}
+
+/** Factors of 12 points at a time, in windows; and dense gradients, on a backend of arrays where there is one. */
+const factors = { ...base.compute, gradients: 'factors', window: 4 * 96 * 12 } as const
+const dense = { ...base.compute, gradients: 'dense', backend: missing ? 'wasm' : 'blas' } as const
+
+/** What is trained by one worker, and by four: the same. */
+const RUNS: Record<string, readonly [ConfigInput, ConfigInput]> = {
+  'free, or a schedule of free alone,': [
+    { ...base, attack: free, compute: factors },
+    { ...base, attack: alone, compute: factors },
+  ],
+  'a schedule of all recipes': [
+    { ...base, attack: schedule, compute: factors },
+    { ...base, attack: schedule, compute: factors },
+  ],
+  'the same with dense gradients': [
+    { ...base, attack: schedule, compute: dense },
+    { ...base, attack: schedule, compute: dense },
+  ],
 }
 
 /** Aborts once a shard of this step is done. */
@@ -62,20 +78,13 @@ function stopIn(step: number) {
   return { signal: controller.signal, onEvent }
 }
 
-/** Weights of one worker, by recipe. */
-const alone: Record<string, string> = {}
+/** Weights of one worker, by what it trained. */
+const weightsOf: Record<string, string> = {}
 const folder = t.testdir()
-
-/** Recipes with other paths of their gradients: dense or as factors, at once or in windows of few examples. */
-function configOf(name: string): ConfigInput {
-  const gradients = name === 'free' || name === 'schedule' ? 'factors' : 'dense'
-  const window = name === 'yopo' ? 1 << 28 : 4 * 96 * 12
-  return { ...base, attack: RECIPES[name]!, compute: { ...base.compute, gradients, window } }
-}
 
 /** That two runs are the same but for their seconds. */
 function same(t: Test, name: string, out: string, { weights, cost }: RunSummary) {
-  t.equal(weights, alone[name])
+  t.equal(weights, weightsOf[name])
   t.same(metrics(out), metrics(`${folder}/${name}`))
   const records = readMetrics(out)
   const total = records.reduce((sum, record) => sum + record.cost.passes, 0)
@@ -83,39 +92,37 @@ function same(t: Test, name: string, out: string, { weights, cost }: RunSummary)
   t.ok(records.every(({ loss }) => loss > 0 && loss < 3))
 }
 
-for (const name of Object.keys(RECIPES))
+for (const [name, [config, other]] of Object.entries(RUNS))
   t.test(`${name}: 1 worker and 4 give the same bits`, async t => {
-    const config = configOf(name)
-    alone[name] = (await train(config, { out: `${folder}/${name}`, workers: 1 })).weights
+    const { weights } = await train(config, { out: `${folder}/${name}`, workers: 1 })
+    weightsOf[name] = weights
     const out = `${folder}/${name}-4`
-    same(t, name, out, await train(config, { out, workers: 4 }))
+    same(t, name, out, await train(other, { out, workers: 4 }))
   })
 
+const [FREE, SCHEDULE] = Object.keys(RUNS) as [string, string]
 for (const [name, step] of [
-  ['free', 4],
-  ['schedule', 3],
+  [FREE, 4],
+  [SCHEDULE, 3],
 ] as const)
-  t.test(`${name}, stopped in step ${step} and gone on with, ends at the same bits`, async t => {
+  t.test(`${name}: lost workers, a stop in step ${step} and a resume change no bit`, async t => {
     const out = `${folder}/${name}-stopped`
-    const stopped = await train(configOf(name), { out, workers: 2, ...stopIn(step) })
+    const faults = `${folder}/${name}-faults`
+    mkdirSync(faults)
+    for (const fault of ['throw-1', 'exit-2', 'settle']) writeFileSync(`${faults}/${fault}`, '')
+    process.env.SADDLE_TEST_FAULTS = faults
+    const options = { out, workers: 2, workerFile: faulty, ...stopIn(step) }
+    const stopped = await train(RUNS[name]![0], options)
+    t.same(readdirSync(faults), [], 'every fault happened')
     t.equal(stopped.status, 'stopped')
     t.ok(stopped.stepsDone >= step && stopped.stepsDone < 7)
     same(t, name, out, await resume(out, { workers: 1 }))
   })
 
-t.test('recipes give the same bits on blas with 1 and 2 workers', { skip: missing }, async t => {
-  const config = { ...configOf('schedule'), compute: { ...base.compute, backend: 'blas' } }
-  const [one, two] = [
-    await train(config, { out: `${folder}/blas-1`, workers: 1 }),
-    await train(config, { out: `${folder}/blas-2`, workers: 2 }),
-  ]
-  t.equal(two.weights, one.weights)
-})
-
 t.test('what is equal by definition is equal to the bit', async t => {
   let runs = 0
-  const weights = async (attack: ConfigInput['attack'] & object, like = base) => {
-    const config = { ...like, attack, descent: { ...base.descent, steps: 4 } }
+  const weights = async (attack: ConfigInput['attack'] & object) => {
+    const config = { ...base, attack, descent: { ...base.descent, steps: 4 } }
     return (await train(config, { out: `${folder}/equal-${runs++}`, workers: 1 })).weights
   }
   const pgd = { kind: 'pgd', keepBest: false } as const
@@ -130,18 +137,14 @@ t.test('what is equal by definition is equal to the bit', async t => {
   t.not(await weights({ ...dynamic, criterion: 0.2 }), three, 'and with another is not')
   const twice = [0, 2].map(from => ({ from, attack: { ...pgd, steps: 3 } }))
   t.equal(await weights({ kind: 'schedule', phases: twice }), three, 'a switch to the same is none')
-  const schedule = { kind: 'schedule', phases: [{ from: 0, attack: RECIPES.free! }] } as const
-  const only = { ...configOf('free'), attack: schedule as ConfigInput['attack'] & object }
-  const { weights: scheduled } = await train(only, { out: `${folder}/only`, workers: 1 })
-  t.equal(scheduled, alone.free, 'a schedule of one recipe is it')
 })
 
 t.test('the perturbation that free carries is in the checkpoint', async t => {
   const header = readFileSync(
-    `${folder}/free/checkpoints/step-000007/displacement.safetensors`,
+    `${folder}/${FREE}/checkpoints/step-000007/displacement.safetensors`,
   ).toString('latin1')
   t.match(header, /"carried\.perturbation":\{"dtype":"F32","shape":\[11,8\]/)
-  const { step } = await loadNetwork(`${folder}/free`)
+  const { step } = await loadNetwork(`${folder}/${FREE}`)
   t.equal(step, 7, 'a network is read without it')
 })
 
@@ -200,12 +203,12 @@ t.test(
   async t => {
     const program = fileURLToPath(new URL('../fixtures/ranks.mjs', import.meta.url))
     const dir = `${folder}/ranks`
-    const job = { dir, config: configOf('schedule'), options: { workers: 1 } }
+    const job = { dir, config: RUNS[SCHEDULE]![0], options: { workers: 1 } }
     const ended = await runRanks(launchers.openmpi, 2, [program, JSON.stringify([job])])
     t.equal(ended.code, 0, ended.stderr)
     const reports = linesOf<{ weights?: string }>(ended.stdout)
     t.equal(reports.length, 2)
-    for (const { weights } of reports) t.equal(weights, alone.schedule)
-    t.same(metrics(dir), metrics(`${folder}/schedule`))
+    for (const { weights } of reports) t.equal(weights, weightsOf[SCHEDULE])
+    t.same(metrics(dir), metrics(`${folder}/${SCHEDULE}`))
   },
 )
