@@ -10,7 +10,7 @@ import { better, type Champion, noChampion } from './champion.js'
 import { stopIfAsked } from './run.js'
 
 /** The batch is closed up when no more than this share of it still stands: copying rows is not free. */
-export const CLOSE_UP = 0.75
+export const CLOSE_UP = 0.9
 
 /** What is known of all n examples. */
 interface Tally {

@@ -49,7 +49,7 @@ export interface RowGeometry {
 }
 
 /** The same on all rows at once, where rows don't matter: false if it cannot be done, and `out` is as it was. */
-export interface BatchGeometry {
+interface BatchGeometry {
   project(centres: Float32Array, points: Float32Array, out: Float32Array): boolean
   /** `step` of all, or one a row. */
   advance(

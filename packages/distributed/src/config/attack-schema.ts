@@ -19,7 +19,9 @@ const loss = z
 const until = z
   .enum(['end', 'success'])
   .exactOptional()
-  .describe('end (default): all steps; success: an example is done at its first adversarial point')
+  .describe(
+    'end (default): all steps; success (default of saddle evaluate): an example is done at its first adversarial point',
+  )
 const steps = (count: number) => positiveInt.default(count).describe('gradient steps of a search')
 const stepSize = (size: number) => positive.default(size).describe('in units of the radius')
 const restarts = positiveInt

@@ -92,7 +92,7 @@ function randomSubject(count: number): {
   return { layers, points, labels }
 }
 
-/** Eight blocks of examples, the last one short. */
+/** Four blocks of examples, the last one short. */
 export const COUNT = 300
 
 /** What the tests evaluate: three attacks at two radii, on a random perceptron that is saved in `folder`. */
