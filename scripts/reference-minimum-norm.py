@@ -1,13 +1,14 @@
 """Distances and success rates of minimum-norm and query-only attacks by other libraries, on one small net.
 
     python3 -m venv /tmp/reference && /tmp/reference/bin/pip install torch==2.2.2 'numpy<2' scipy packaging \
-        foolbox==3.3.4 torchattacks==3.5.1 adversarial-robustness-toolbox==1.20.1
-    /tmp/reference/bin/python scripts/reference-minimum-norm.py > packages/attacks/test/data/minimum-norm.json
+        foolbox==3.3.4 torchattacks==3.5.1 adversarial-robustness-toolbox==1.20.1 safetensors==0.8.0
+    /tmp/reference/bin/python scripts/reference-minimum-norm.py packages/attacks/test/data
 
 A 16-32-32-4 ReLU net is trained on four overlapping clusters in [0, 1]^16, read as 4 x 4 images where an attack wants
 images. For every attack: the distance from each of the examples to the adversarial point found (null if none), or for
 attacks at a fixed radius the success. L-BFGS, which none of the three libraries offers, is SciPy's L-BFGS-B on the
-same objective. Everything is seeded; the file is test data of packages/attacks/test/minimum-norm/reference.test.ts.
+same objective. Everything is seeded. What it writes, minimum-norm.json and the net as minimum-norm.safetensors, is test
+data of packages/attacks/test/minimum-norm/reference.test.ts.
 """
 
 import copy
@@ -15,6 +16,7 @@ import json
 import sys
 import time
 import warnings
+from pathlib import Path
 
 import foolbox
 import numpy as np
@@ -25,6 +27,7 @@ import torchattacks
 from art import __version__ as art_version
 from art.attacks.evasion import HopSkipJump
 from art.estimators.classification import PyTorchClassifier
+from safetensors.torch import save_file
 
 warnings.filterwarnings("ignore")
 torch.set_num_threads(1)
@@ -158,22 +161,24 @@ def main():
     for radius in (0.08, 0.12):
         attack = torchattacks.Square(net, norm="Linf", eps=radius, n_queries=1000, p_init=0.8)
         results[f"square-linf-{radius}"] = by_torchattacks(attack, "linf")
-    layers = [layer for layer in net if isinstance(layer, torch.nn.Linear)]
-    json.dump(
-        {
-            "command": "python scripts/reference-minimum-norm.py",
-            "versions": {
-                "torch": torch.__version__, "foolbox": foolbox.__version__, "torchattacks": torchattacks.__version__,
-                "art": art_version, "scipy": scipy.__version__, "numpy": np.__version__,
+    folder = Path(sys.argv[1])
+    save_file(net.state_dict(), folder / "minimum-norm.safetensors")
+    with open(folder / "minimum-norm.json", "w") as file:
+        json.dump(
+            {
+                "command": "scripts/reference-minimum-norm.py packages/attacks/test/data",
+                "versions": {
+                    "torch": torch.__version__, "foolbox": foolbox.__version__,
+                    "torchattacks": torchattacks.__version__, "art": art_version, "scipy": scipy.__version__,
+                    "numpy": np.__version__,
+                },
+                "x": flat(x),
+                "y": [int(v) for v in labels],
+                "distances": results,
             },
-            "layers": [[flat(layer.weight.T.contiguous()), flat(layer.bias)] for layer in layers],
-            "x": flat(x),
-            "y": [int(v) for v in labels],
-            "distances": results,
-        },
-        sys.stdout,
-    )
-    sys.stdout.write("\n")
+            file,
+        )
+        file.write("\n")
     for name, values in results.items():
         hit = [v for v in values if v is not None]
         print(f"{name:24s} {len(hit)}/{COUNT} median {np.median(hit) if hit else float('nan'):.5f}", file=sys.stderr)

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import type { Attackable } from '@saddle/attacks'
 import * as tf from '@tensorflow/tfjs-core'
 
@@ -31,6 +32,29 @@ export function perceptron(layers: Layers): Attackable {
       return { outputs: y!, gradient: gradient! }
     },
   }
+}
+
+/** The layers of a `Sequential` that begins with `Flatten`, as PyTorch saved them: data/NAME.safetensors. */
+export function savedLayers(name: string): Layers {
+  const bytes = readFileSync(new URL(`data/${name}.safetensors`, import.meta.url))
+  const begin = 8 + Number(bytes.readBigUInt64LE())
+  const tensors = JSON.parse(bytes.toString('utf8', 8, begin)) as Record<
+    string,
+    { readonly shape: readonly number[]; readonly data_offsets: readonly [number, number] }
+  >
+  const numbers = (key: string): number[] => {
+    const [from, to] = tensors[key]!.data_offsets
+    return Array.from({ length: (to - from) / 4 }, (_, i) =>
+      bytes.readFloatLE(begin + from + 4 * i),
+    )
+  }
+  const count = Object.keys(tensors).filter(key => key.endsWith('.weight')).length
+  return Array.from({ length: count }, (_, i) => {
+    const [outputs = 0, inputs = 0] = tensors[`${2 * i + 1}.weight`]!.shape
+    const saved = numbers(`${2 * i + 1}.weight`)
+    const transposed = saved.map((_, j) => saved[(j % outputs) * inputs + Math.floor(j / outputs)]!)
+    return [transposed, numbers(`${2 * i + 1}.bias`)]
+  })
 }
 
 function matrix(w: readonly number[], b: readonly number[]): tf.Tensor2D {

@@ -4,7 +4,7 @@ import { lossFrom, perturbationSetFrom, type SetSpec, scoped, useBackend } from 
 import * as tf from '@tensorflow/tfjs-core'
 import t from 'tap'
 import { keyFor, upTo } from '../fixtures.js'
-import { type Layers, perceptron } from '../perceptron.js'
+import { perceptron, savedLayers } from '../perceptron.js'
 import { type Read, read } from '../table.js'
 
 /**
@@ -14,15 +14,14 @@ import { type Read, read } from '../table.js'
 
 await useBackend('cpu')
 
-interface Net {
-  readonly net: Layers
+interface Examples {
   readonly x: number[]
   readonly y: number[]
 }
 
 interface Reference {
   readonly versions: Readonly<Record<string, string>>
-  readonly deterministic: Net & {
+  readonly deterministic: Examples & {
     readonly radius: number
     readonly steps: number
     readonly stepSize: number
@@ -33,7 +32,7 @@ interface Reference {
       points: number[]
     }[]
   }
-  readonly adaptive: Net & {
+  readonly adaptive: Examples & {
     readonly standing: readonly {
       attack: 'apgd' | 'apgd-targeted'
       loss: 'cross-entropy' | 'dlr'
@@ -48,12 +47,17 @@ const { versions, deterministic, adaptive }: Reference = JSON.parse(
   readFileSync(new URL('../data/first-order.json', import.meta.url), 'utf8'),
 )
 
-function attacked(attack: Attack, { net, x, y }: Net, spec: SetSpec): Read {
+const nets = {
+  points: perceptron(savedLayers('first-order-points')),
+  standing: perceptron(savedLayers('first-order-standing')),
+}
+
+function attacked(attack: Attack, net: keyof typeof nets, { x, y }: Examples, spec: SetSpec): Read {
   return scoped(() => {
     const loss = lossFrom('cross-entropy')
     const options = { set: perturbationSetFrom(spec), loss, key: keyFor(upTo(y.length)) }
     const inputs = tf.tensor2d(x, [y.length, x.length / y.length])
-    return read(attack.run(perceptron(net), inputs, tf.tensor1d(y, 'float32'), options))
+    return read(attack.run(nets[net], inputs, tf.tensor1d(y, 'float32'), options))
   })
 }
 
@@ -66,7 +70,7 @@ t.test('deterministic attacks find the points of the other libraries', async t =
     mim: mim({ steps, stepSize }),
   }
   for (const { attack, set, library, points } of deterministic.points) {
-    const found = attacked(ours[attack], deterministic, { kind: set, radius })
+    const found = attacked(ours[attack], 'points', deterministic, { kind: set, radius })
     const apart = points.map((v, j) => Math.abs(v - found.point[j]!))
     const name = `${attack} in ${set} of ${library} ${versions[library]}`
     t.ok(Math.max(...apart) < 1e-4, `${name}: ${Math.max(...apart)}`)
@@ -80,7 +84,7 @@ t.test('Auto-PGD leaves as many examples standing as that of torchattacks', asyn
       apgd: apgd({ loss }),
       'apgd-targeted': apgdTargeted({ loss }),
     }
-    const found = attacked(ours[attack], adaptive, { kind: set, radius })
+    const found = attacked(ours[attack], 'standing', adaptive, { kind: set, radius })
     const held = found.success.filter(s => s === 0).length
     // A point of 100, either way: starts are random, and each is its own.
     t.ok(

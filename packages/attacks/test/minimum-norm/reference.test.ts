@@ -15,12 +15,11 @@ import { lossFrom, perturbationSetFrom, type SetSpec, scoped, useBackend } from 
 import * as tf from '@tensorflow/tfjs-core'
 import t from 'tap'
 import { keyFor, upTo } from '../fixtures.js'
-import { type Layers, perceptron } from '../perceptron.js'
+import { perceptron, savedLayers } from '../perceptron.js'
 
 /** Distances of Foolbox, torchattacks, ART and SciPy on one small net: made by scripts/reference-minimum-norm.py. */
 
 interface Reference {
-  readonly layers: Layers
   readonly x: readonly number[]
   readonly y: readonly number[]
   readonly distances: Readonly<Record<string, readonly (number | null)[]>>
@@ -37,7 +36,7 @@ const ALL = reference.y.length
 
 await useBackend('wasm')
 
-const net = perceptron(reference.layers)
+const net = perceptron(savedLayers('minimum-norm'))
 
 /** Of every example: the distance of the raw point, null where it is not adversarial. */
 function distancesOf(
