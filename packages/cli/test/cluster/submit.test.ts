@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { main } from '@saddle/cli'
@@ -184,11 +184,13 @@ t.test('a script says which command made it, and is one that bash reads', async 
 t.test(
   'a script that is told to save tells its ranks until they hear, and asks for a turn',
   async t => {
-    // What stands for srun: ranks that hear USR1 for the first or second time, and end with a code then.
+    // What stands for srun: ranks that hear USR1 for the first or second time, and end with a code then. The summary
+    // counts: bash now and then loses the code of a process that ends just as a trap interrupts its waiting.
     const rank = `#!/bin/bash
 heard=0
-trap '((++heard == HEARS)) && exit $CODE' USR1
-trap 'exit 75' TERM
+end() { [ "$1" != 75 ] || echo '{ "status": "stopped" }' > "$DIR/out/summary.json"; exit "$1"; }
+trap '((++heard == HEARS)) && end $CODE' USR1
+trap 'end 75' TERM
 touch "$DIR/up"
 while :; do sleep 0.1; done
 `
@@ -203,7 +205,9 @@ while :; do sleep 0.1; done
       ['TERM', { HEARS: '1', CODE: '75' }, 'ends with 75\n'],
     ] as const
     for (const [index, [signal, environment, said]] of cases.entries()) {
-      const dir = folder(t, { [`${index}`]: { srun: rank, scontrol: '#!/bin/sh\necho "$*"\n' } })
+      const dir = folder(t, {
+        [`${index}`]: { srun: rank, scontrol: '#!/bin/sh\necho "$*"\n', out: {} },
+      })
       const at = join(dir, `${index}`)
       const { stdout } = await slurm(join(dir, 'run.yaml'), '--requeue', '--out', join(at, 'out'))
       const script = stdout.replace('exit "$code"', 'echo "ends with $code"')
@@ -240,6 +244,29 @@ while :; do sleep 0.1; done
     }
   },
 )
+
+t.test('ranks that saved are not tried again, whatever their launcher says', async t => {
+  const rank = `#!/bin/bash
+echo "$*" >> "$DIR/tries"
+[ -e "$DIR/fails" ] && rm "$DIR/fails" && exit 1
+echo '{ "status": "stopped" }' > "$DIR/out/summary.json"
+exit 143
+`
+  // A summary of an earlier turn says nothing of this one, which fails once.
+  const dir = folder(t, {
+    srun: rank,
+    fails: '',
+    out: { 'summary.json': '{ "status": "stopped" }\n' },
+  })
+  chmodSync(join(dir, 'srun'), 0o755)
+  const flags = ['--out', join(dir, 'out'), '--backoff', '1']
+  const { stdout } = await slurm(join(dir, 'run.yaml'), ...flags)
+  const env = { ...process.env, DIR: dir, SLURM_JOB_ID: '7', PATH: `${dir}:${process.env.PATH}` }
+  const { status, stderr } = spawnSync('bash', ['-c', stdout], { env, encoding: 'utf8' })
+  t.equal(status, 75, stderr)
+  t.equal(stderr, 'failed with 1; try 1 of 3 in 1 s\n')
+  t.equal(readFileSync(join(dir, 'tries'), 'utf8').trim().split('\n').length, 2)
+})
 
 t.test('ranks share what a node has', async t => {
   const dir = folder(t)
