@@ -77,12 +77,26 @@ export function measuredPoints() {
           shard: 16,
         }),
       ),
+    ...rankPoints(point),
   ]
 }
 
+/** Ranks of this machine, a worker each, with the bits of one: H = 2 by factors. */
+function rankPoints(point) {
+  const { size, points } = results('ranks').rows.find(({ network }) => network === 'steps')
+  return points.map(({ ranks, rounds }) => ({
+    ...point(`H2-${size.width}, d = 11, ${ranks} ranks`, 1, rounds, {
+      ...size,
+      depth: 2,
+      inputs: 11,
+    }),
+    ranks,
+  }))
+}
+
 /** The model's seconds of a measured point. */
-export function modelled({ problem, devices }) {
-  return examplesOverRanks(problem, 1, { ...HERE, devices }).seconds
+export function modelled({ problem, devices, ranks = 1 }) {
+  return examplesOverRanks(problem, ranks, { ...HERE, devices }).seconds
 }
 
 function table(head, rows) {
