@@ -97,7 +97,10 @@ t.test(
       const ended = asked.ended()
       await reaches(steps + 2, ended)
       process.kill(asked.pid, 'SIGTERM')
-      t.equal((await ended).code, 75, 'SIGTERM to the mpirun of MPICH')
+      const { code, stderr } = await ended
+      t.match(stderr, /stopped on request after/, 'SIGTERM to the mpirun of MPICH')
+      // Hydra now and then ends with 0 instead of its ranks' code when it is told to end itself.
+      t.ok(code === 75 || code === 0, `exit code ${code}`)
     }
 
     const stuck = saddleOn(launchers.openmpi, 2, ...resumed)
