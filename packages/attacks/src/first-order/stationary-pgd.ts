@@ -33,7 +33,7 @@ const DEFAULTS = { steps: 10, stepSize: 0.25, start: 'uniform', criterion: 0 } a
  * or K steps are done; the last point is kept. FOSC knows the box and the sphere, and its centre is x_0 itself. With
  * c = 0 nothing stops early, since what would is a point that PGD does not leave: it is `pgd` with `keepBest: false`.
  *
- * Cost: a gradient pass at every point visited. Stopped examples leave the batch once a quarter of it has stopped.
+ * Cost: a gradient pass at every point visited. Stopped examples leave the batch once a tenth of it has stopped.
  *
  * @throws SaddleError CONFIG if a hyperparameter is out of range.
  */
