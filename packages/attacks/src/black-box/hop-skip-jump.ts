@@ -5,7 +5,7 @@ import { decisionsAt, type Search } from '../search/ask.js'
 import { attackBySearch, BALLS } from '../search/attack-by-search.js'
 import { type Example, inBox } from '../search/example.js'
 import { requirementsOf } from '../search/require.js'
-import { blend, clamp, plus } from '../search/rows.js'
+import { blend, clamp, mapped, plus } from '../search/rows.js'
 import { adversarialStart } from './adversarial-start.js'
 import { gaussian, uniformCube, unit } from './directions.js'
 
@@ -184,5 +184,5 @@ function* toBoundary(
 
 /** x_0 + clip(x − x_0, −r, r). */
 function clippedTo(centre: Float32Array, x: Float32Array, r: number): Float64Array {
-  return Float64Array.from(x, (v, j) => centre[j]! + clamp(v - centre[j]!, -r, r))
+  return mapped(x, (v, j) => centre[j]! + clamp(v - centre[j]!, -r, r))
 }

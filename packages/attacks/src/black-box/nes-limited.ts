@@ -1,7 +1,7 @@
 import type { Stream } from '@saddle/core'
 import { outputsAt, type Search } from '../search/ask.js'
 import { type Example, inBox } from '../search/example.js'
-import { clamp, plus, rowOf, scaled } from '../search/rows.js'
+import { clamp, mapped, plus, rowOf, scaled } from '../search/rows.js'
 import { adversarialStart } from './adversarial-start.js'
 import { antitheticPoints, gaussian } from './directions.js'
 import { plateau } from './plateau.js'
@@ -148,7 +148,7 @@ function stepped(
   epsilon: number,
 ): Float32Array {
   const { centre } = example
-  const moved = Float64Array.from(x, (v, j) =>
+  const moved = mapped(x, (v, j) =>
     clamp(v - eta * Math.sign(g[j]!), centre[j]! - epsilon, centre[j]! + epsilon),
   )
   return inBox(example, moved)

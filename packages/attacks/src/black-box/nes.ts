@@ -91,7 +91,7 @@ function* search(spec: NesSpec, example: Example): Search<Float32Array> {
     const estimate = antitheticGradient(directions, gains, spec.sigma)
     g = plus(scaled(spec.momentum, g), 1 - spec.momentum, estimate)
     step = step.after(gains.reduce((a, b) => a + b, 0) / gains.length)
-    x = yield* advancedFrom(x, Float32Array.from(g), step.size)
+    x = yield* advancedFrom(x, new Float32Array(g), step.size)
     const there = yield* outputsAt(x)
     if (there.adversarial[0]) return x
     const gain = gainOf(example, there.outputs)

@@ -71,7 +71,7 @@ function* search(spec: SpsaSpec, example: Example): Search<Float32Array> {
     )
     const moved = plus(x, 1, step(antitheticGradient(directions, leads, spec.delta)))
     // A step of length 0 is the projection.
-    x = yield* advancedFrom(Float32Array.from(moved), still, 0)
+    x = yield* advancedFrom(new Float32Array(moved), still, 0)
     const there = yield* outputsAt(x)
     if (there.adversarial[0]) return x
     const { value } = lead(example, there.outputs)

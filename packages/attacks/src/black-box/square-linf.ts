@@ -1,5 +1,6 @@
 import type { Stream } from '@saddle/core'
 import { type Example, inBox } from '../search/example.js'
+import { clamp } from '../search/rows.js'
 import { eachPixel, type ImageShape, placeWindow } from './image.js'
 import type { SquareMoves } from './square.js'
 
@@ -13,12 +14,12 @@ import type { SquareMoves } from './square.js'
  * clipped to the box. On an image too low or narrow for the square the rectangle of the same area is taken.
  */
 export function squaresLinf(example: Example, shape: ImageShape, stream: Stream): SquareMoves {
-  const { centre, radius } = example
+  const { centre, radius, lo, hi } = example
   const { channels, height, width } = shape
   const sign = () => (stream.uniform() < 0.5 ? -1 : 1)
   return {
     first() {
-      const x = Float64Array.from(centre)
+      const x = new Float32Array(centre)
       const column = { top: 0, height, width: 1 }
       for (let channel = 0; channel < channels; channel++)
         for (let left = 0; left < width; left++) {
@@ -28,13 +29,13 @@ export function squaresLinf(example: Example, shape: ImageShape, stream: Stream)
       return inBox(example, x)
     },
     next(best, share) {
-      const x = Float64Array.from(best)
+      const x = best.slice()
       const window = placeWindow(stream, shape, squareOf(share, shape))
       for (let channel = 0; channel < channels; channel++) {
         const step = sign() * radius
-        eachPixel(shape, channel, window, j => (x[j] = centre[j]! + step))
+        eachPixel(shape, channel, window, j => (x[j] = clamp(centre[j]! + step, lo, hi)))
       }
-      return inBox(example, x)
+      return x
     },
   }
 }

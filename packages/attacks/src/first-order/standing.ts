@@ -5,12 +5,16 @@ import type { Found } from '../finish.js'
 import { optionsAt, placesOfZero } from '../part.js'
 import { advanced, eachTensor, tidied } from '../tidied.js'
 import { type View, viewOf, viewThrough } from '../view.js'
+import { jointly, range } from './abreast.js'
 import type { Ascent, Side, State, Stepped } from './ascent.js'
 import { better, type Champion, noChampion } from './champion.js'
 import { stopIfAsked } from './run.js'
 
 /** The batch is closed up when no more than this share of it still stands: copying rows is not free. */
 export const CLOSE_UP = 0.9
+
+/** Sides searched at a time: a pass of few rows takes longer a row, one of many more memory. */
+const SIDES_ABREAST = 4
 
 /** What is known of all n examples. */
 interface Tally {
@@ -31,6 +35,9 @@ interface Search<S extends State> {
 /**
  * The searches of an ascent in which an example is done as soon as it is adversarial: it keeps that iterate, and its
  * counts end there. What is found for an example does not depend on when the others leave.
+ *
+ * The first side is tried alone: most examples that fall at all fall to it. The others go abreast, SIDES_ABREAST at a time,
+ * a row each of the same batch; of two that succeed at the same step the earlier one counts.
  */
 export function exploreStanding<S extends State>(
   ascent: Ascent<S>,
@@ -43,18 +50,27 @@ export function exploreStanding<S extends State>(
   const queries = new Int32Array(n).fill(ascent.beforehand ?? 0)
   const tally: Tally = { broken: new Uint8Array(n), gradientSteps, queries }
   const sides = ascent.sides(view, model)
-  const searches = ascent.restarts * sides.length
+  const total = ascent.restarts * sides.length * ascent.steps
   let best = noChampion(view.centres)
-  for (let search = 0; search < searches; search++) {
-    const restart = Math.floor(search / sides.length)
-    const side = sides[search % sides.length]!
-    const onStep = (k: number) =>
-      options.onProgress?.(search * ascent.steps + k + 1, searches * ascent.steps)
-    if (placesOfZero(tally.broken).length > 0)
+  for (let restart = 0; restart < ascent.restarts; restart++)
+    for (let first = 0, after = 1; first < sides.length; first = after, after += SIDES_ABREAST) {
+      const group = sides.slice(first, after)
+      const before = (restart * sides.length + first) * ascent.steps
+      const onStep = (k: number) => options.onProgress?.(before + group.length * (k + 1), total)
+      if (placesOfZero(tally.broken).length === 0) continue
       best = advanced(best, holder =>
-        searchStanding(ascent, { view, model, options, tally, holder, restart, side, onStep }),
+        searchStanding(ascent, {
+          view,
+          model,
+          options,
+          tally,
+          holder,
+          restart,
+          sides: group,
+          onStep,
+        }),
       )
-  }
+    }
   return { raw: best.points, gradientSteps, queries }
 }
 
@@ -65,14 +81,15 @@ interface Setting {
   readonly tally: Tally
   readonly holder: Champion
   readonly restart: number
-  readonly side: Side
+  readonly sides: readonly Side[]
   readonly onStep: (k: number) => void
 }
 
-/** One search of the examples that stand: the best points of all n after it. */
+/** A search a side of the examples that stand: the best points of all n after it. */
 function searchStanding<S extends State>(ascent: Ascent<S>, setting: Setting): Champion {
-  const { view, model, options, tally, holder, restart, side, onStep } = setting
-  let rows = placesOfZero(tally.broken)
+  const { view, model, options, tally, holder, restart, sides, onStep } = setting
+  // Side after side the same examples.
+  let rows = sides.flatMap(() => placesOfZero(tally.broken))
   let seen = viewer(model, options, rows)
   let search: Search<S> = tidied(() => {
     const x = takeRows(view.centres, rows)
@@ -96,7 +113,7 @@ function searchStanding<S extends State>(ascent: Ascent<S>, setting: Setting): C
     }
     search = advanced(search, ({ x, y, state, best }) => {
       const here = seen.at(x, y)
-      const next = ascent.step(here, side(here, rows), state, k)
+      const next = ascent.step(here, jointly(sides, here, rows), state, k)
       const won = count(tally, rows, successOf(here, next), 1)
       return { x, y, state: next.state, best: withBroken(best, rows, won, state.at) }
     })
@@ -106,12 +123,17 @@ function searchStanding<S extends State>(ascent: Ascent<S>, setting: Setting): C
   const here = seen.at(x, y)
   const outputs = here.outputs(state.at)
   const won = count(tally, rows, successOf(here, { outputs }), 0)
-  const last = { points: state.at, losses: side(here, rows).value(outputs) }
+  const last = { points: state.at, losses: jointly(sides, here, rows).value(outputs) }
   const rival = ascent.judged ? better(state.best, last) : last
-  const end = better(rowsOf(best, rows), rival)
+  const each = rows.length / sides.length
+  const searched = rows.slice(0, each)
+  const end = sides.reduce(
+    (held, _, side) => better(held, rowsOf(rival, range(side * each, each))),
+    rowsOf(best, searched),
+  )
   const held = {
-    points: putRows(best.points, rows, end.points),
-    losses: putRows(best.losses, rows, end.losses),
+    points: putRows(best.points, searched, end.points),
+    losses: putRows(best.losses, searched, end.losses),
   }
   return withBroken(held, rows, won, state.at)
 }
@@ -134,18 +156,19 @@ function successOf(
   return new Uint8Array(outputs.shape[0])
 }
 
-/** Counts a pass of each standing example, and the places in `rows` of those that it shows to be adversarial. */
+/** Counts a pass of each row of a standing example, and the places in `rows` of those it shows to be adversarial first. */
 function count(
   { broken, gradientSteps, queries }: Tally,
   rows: readonly number[],
   won: ArrayLike<number>,
   steps: 0 | 1,
 ): number[] {
+  const before = broken.slice()
   return rows.flatMap((row, place) => {
-    if (broken[row] === 1) return []
+    if (before[row] === 1) return []
     queries[row]!++
     gradientSteps[row]! += steps
-    if (won[place] !== 1) return []
+    if (won[place] !== 1 || broken[row] === 1) return []
     broken[row] = 1
     return [place]
   })

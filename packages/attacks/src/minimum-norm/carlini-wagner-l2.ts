@@ -4,7 +4,7 @@ import { gradientAt, outputsAt, type Search } from '../search/ask.js'
 import { attackBySearch, BALLS } from '../search/attack-by-search.js'
 import { type Example, lead, leadCotangent } from '../search/example.js'
 import { requirementsOf } from '../search/require.js'
-import { difference, dot, plus } from '../search/rows.js'
+import { difference, dot, plus, scaled } from '../search/rows.js'
 import { type Closest, nearer, noneYet } from './closest.js'
 import { penaltySearch } from './penalty.js'
 import { boxVariable } from './tanh-box.js'
@@ -121,11 +121,7 @@ function* minimise(
       if (objective > 0.9999 * before) break
       before = objective
     }
-    const slope = plus(
-      Float64Array.from(offset, v => 2 * v),
-      c,
-      rows,
-    )
+    const slope = plus(scaled(2, offset), c, rows)
     w = plus(w, 1, step(variable.pullback(w, slope)))
   }
   return { best, worked }

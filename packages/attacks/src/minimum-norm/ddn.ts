@@ -3,7 +3,7 @@ import { gradientAt, outputsAt, type Search } from '../search/ask.js'
 import { attackBySearch, BALLS } from '../search/attack-by-search.js'
 import { cotangentOf, crossEntropy, type Example, inBox, scoresOf } from '../search/example.js'
 import { requirementsOf } from '../search/require.js'
-import { difference, norm2, plus, type Row, scaled } from '../search/rows.js'
+import { difference, mapped, norm2, plus, type Row, scaled } from '../search/rows.js'
 import { nearer, noneYet } from './closest.js'
 
 export interface DdnSpec {
@@ -80,5 +80,5 @@ function ascent(example: Example, f: Row): Float64Array {
 
 /** Distance from x_0 to the corner of the box that is farthest from it. */
 function farCorner({ centre, lo, hi }: Example): number {
-  return norm2(Float64Array.from(centre, v => Math.max(v - lo, hi - v)))
+  return norm2(mapped(centre, v => Math.max(v - lo, hi - v)))
 }

@@ -4,7 +4,7 @@ import { attackBySearch, BALLS } from '../search/attack-by-search.js'
 import { type Example, inBox, lead, leadCotangent, scoresOf } from '../search/example.js'
 import type { Norm } from '../search/norm.js'
 import { requirementsOf } from '../search/require.js'
-import { plus, type Row, rowOf, scaled } from '../search/rows.js'
+import { mapped, plus, type Row, rowOf, scaled } from '../search/rows.js'
 
 export interface DeepFoolSpec {
   readonly kind: 'deepfool'
@@ -120,5 +120,5 @@ const BEYOND = 1e-3
 /** The shortest step of length `distance` against w, whose dual norm is `size`. */
 function shortest(norm: Norm['name'], w: Row, size: number, distance: number): Float64Array {
   if (norm === 'l2') return scaled(-distance / size, w)
-  return Float64Array.from(w, v => -distance * Math.sign(v))
+  return mapped(w, v => -distance * Math.sign(v))
 }

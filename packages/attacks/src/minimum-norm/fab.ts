@@ -1,9 +1,9 @@
 import type { Attack } from '../attack.js'
-import { gradientAt, outputsAt, type Search } from '../search/ask.js'
+import { abreast, gradientAt, outputsAt, type Search } from '../search/ask.js'
 import { attackBySearch, BALLS } from '../search/attack-by-search.js'
 import { type Example, inBox, lead, leadCotangent, scoresOf } from '../search/example.js'
 import { requirementsOf } from '../search/require.js'
-import { blend, difference, dot, plus, type Row, rowOf } from '../search/rows.js'
+import { blend, clamp, plus, type Row, rowOf } from '../search/rows.js'
 import { type Closest, nearer, noneYet } from './closest.js'
 import { stepToHyperplane } from './hyperplane.js'
 
@@ -82,16 +82,25 @@ function* search(spec: FabSpec, example: Example): Search<Float32Array> {
   const { centre } = example
   const { outputs, adversarial } = yield* outputsAt(centre)
   if (adversarial[0]) return centre
+  const found: Holder = { best: noneYet(centre) }
   const classes = boundariesOf(spec, example, outputs)
-  let best = noneYet(centre)
-  for (const [k, wrong] of classes.entries())
-    for (let restart = 0; restart < spec.restarts; restart++) {
-      const start =
-        restart === 0 ? centre : randomStart(example, best.distance, k * spec.restarts + restart)
-      best = yield* run(spec, example, wrong, start, best)
-      if (spec.stopInside && best.distance <= example.radius) return best.point
-    }
-  return best.point
+  yield* abreast(
+    classes.map(function* (wrong, k): Search<void> {
+      for (let restart = 0; restart < spec.restarts; restart++) {
+        const start =
+          restart === 0
+            ? centre
+            : randomStart(example, found.best.distance, k * spec.restarts + restart)
+        yield* run(spec, example, wrong, start, found)
+      }
+    }),
+  )
+  return found.best.point
+}
+
+/** The closest point of all runs of an example. */
+interface Holder {
+  best: Closest
 }
 
 /** The wrong class of each run; null for a run that takes the closest boundary of every step. */
@@ -119,26 +128,56 @@ function* run(
   example: Example,
   wrong: number | null,
   start: Float32Array,
-  holder: Closest,
-): Search<Closest> {
+  found: Holder,
+): Search<void> {
   const { centre, norm } = example
-  let best = holder
+  const done = () => spec.stopInside && found.best.distance <= example.radius
   let x = start
-  for (let k = 0; k < spec.steps; k++) {
+  for (let k = 0; k < spec.steps && !done(); k++) {
     const { h, w } = yield* nearestBoundary(example, wrong, x)
     const d = stepToHyperplane(norm.name, { ...example, t: x, h, w })
-    const h0 = h + dot(w, difference(centre, x))
+    const h0 = h + dotDifference(w, centre, x)
     const d0 = stepToHyperplane(norm.name, { ...example, t: centre, h: h0, w })
     const [length, length0] = [Math.max(norm.of(d), LEAST), Math.max(norm.of(d0), LEAST)]
     const alpha = Math.min(length / (length + length0), spec.alphaMax)
-    x = inBox(example, blend(plus(x, spec.eta, d), plus(centre, spec.eta, d0), alpha))
+    x = between(example, { x, d, d0, alpha, eta: spec.eta })
     const { adversarial } = yield* outputsAt(x)
     if (!adversarial[0]) continue
-    best = nearer(best, x, norm.distance(x, centre))
-    if (spec.stopInside && best.distance <= example.radius) return best
+    found.best = nearer(found.best, x, norm.distance(x, centre))
     x = inBox(example, blend(centre, x, spec.beta))
   }
-  return best
+}
+
+/** ⟨w, a − b⟩. */
+function dotDifference(w: Row, a: Row, b: Row): number {
+  let sum = 0
+  for (let j = 0; j < w.length; j++) sum += w[j]! * (a[j]! - b[j]!)
+  return sum
+}
+
+/** clip((1 − α)(x + η d) + α (x_0 + η d_0)). */
+function between(
+  { centre, lo, hi }: Example,
+  {
+    x,
+    d,
+    d0,
+    alpha,
+    eta,
+  }: {
+    readonly x: Row
+    readonly d: Row
+    readonly d0: Row
+    readonly alpha: number
+    readonly eta: number
+  },
+): Float32Array {
+  const out = new Float32Array(x.length)
+  for (let j = 0; j < out.length; j++) {
+    const free = (1 - alpha) * (x[j]! + eta * d[j]!) + alpha * (centre[j]! + eta * d0[j]!)
+    out[j] = clamp(free, lo, hi)
+  }
+  return out
 }
 
 /** Keeps the two lengths from being 0 both. */

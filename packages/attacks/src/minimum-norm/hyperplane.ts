@@ -1,11 +1,11 @@
 import type { Norm } from '../search/norm.js'
 import type { Row } from '../search/rows.js'
 
-/** A point t in a box [lo, hi]^d and a linear function: h at t, w its gradient. */
+/** A point t of a box [lo, hi]^d and a linear function: h at t, w its gradient. */
 export interface Linearised {
   readonly t: Row
   readonly h: number
-  readonly w: Row
+  readonly w: Float32Array
   readonly lo: number
   readonly hi: number
 }
@@ -20,49 +20,75 @@ export interface Linearised {
  *   linf   m_j = min(λ, r_j)          l2   m_j = min(λ |w_j|, r_j)
  *   l1     m_j = r_j in the order of |w_j|, the last one by what is left
  *
- * The sum grows with λ, concave and linear between the d kinks, so Newton's method from the left of the root ends at
- * it in at most d rounds, a few as a rule. Where the box does not reach the hyperplane, every coordinate goes to its
- * end. [d] float64. O(d) a round; O(d log d) for l1.
+ * The sum grows with λ, concave and linear between the d kinks, so Newton's method from λ = 0 ends at the root in at
+ * most d rounds, a few as a rule. Where the box does not reach the hyperplane, every coordinate goes to its end. [d]
+ * float64. O(d) a round; O(d log d) for l1.
  */
-export function stepToHyperplane(
-  norm: Norm['name'],
-  { t, h, w, lo, hi }: Linearised,
-): Float64Array {
-  const d = t.length
-  const down = h >= 0
-  const room = new Float64Array(d)
-  for (let j = 0; j < d; j++) {
-    const falls = w[j]! > 0 === down
-    room[j] = w[j] === 0 ? 0 : falls ? t[j]! - lo : hi - t[j]!
-  }
+export function stepToHyperplane(norm: Norm['name'], plane: Linearised): Float64Array {
+  const { h, w } = plane
+  const room = roomOf(plane)
   const moves =
     norm === 'l1' ? fillByGain(w, room, Math.abs(h)) : fillEvenly(norm, w, room, Math.abs(h))
-  for (let j = 0; j < d; j++) if (w[j]! > 0 === down) moves[j] = -moves[j]!
+  const signs = signBits(w)
+  const down = h >= 0 ? -1 : 1
+  for (let j = 0; j < moves.length; j++) moves[j] = down * (1 - 2 * (signs[j]! >>> 31)) * moves[j]!
   return moves
 }
 
+/**
+ * The sign bit of w_j is bit 31 of entry j. The loops here compute with it, and with comparisons as 0 or 1, where a branch
+ * would be mispredicted every other time: gradients have no pattern.
+ */
+function signBits(w: Float32Array): Int32Array {
+  return new Int32Array(w.buffer, w.byteOffset, w.length)
+}
+
+/** What `roomOf` returns, until it is called again. */
+let scratch = new Float64Array(0)
+
+/** r_j: to lo where w_j falls with h, else to hi. Finite. */
+function roomOf({ t, h, w, lo, hi }: Linearised): Float64Array {
+  if (scratch.length !== t.length) scratch = new Float64Array(t.length)
+  if (!Number.isFinite(hi - lo)) return scratch.fill(Number.MAX_VALUE)
+  const signs = signBits(w)
+  const [positive, negative] = h >= 0 ? [lo, hi] : [hi, lo]
+  const span = negative - positive
+  for (let j = 0; j < scratch.length; j++)
+    scratch[j] = Math.abs(t[j]! - positive - span * (signs[j]! >>> 31))
+  return scratch
+}
+
+/** λ where every coordinate goes to its end. */
+const BEYOND = 1e150
+
 /** linf and l2: m_j = min(λ u_j, r_j) with u_j = 1 or |w_j|. */
 function fillEvenly(norm: 'l2' | 'linf', w: Row, room: Float64Array, need: number): Float64Array {
-  const d = w.length
-  const share = (j: number) => (norm === 'linf' ? 1 : Math.abs(w[j]!))
+  const [even, graded] = norm === 'linf' ? [1, 0] : [0, 1]
   let lambda = 0
-  for (let round = 0; round <= d; round++) {
+  let open = -1
+  for (let before = -2; open !== before; ) {
+    before = open
+    open = 0
     let full = 0
     let slope = 0
-    for (let j = 0; j < d; j++) {
+    for (let j = 0; j < room.length; j++) {
       const weight = Math.abs(w[j]!)
-      if (weight === 0) continue
-      if (lambda * share(j) >= room[j]!) full += weight * room[j]!
-      else slope += weight * share(j)
+      const share = even + graded * weight
+      const isOpen = Number(lambda * share < room[j]!)
+      const opened = isOpen * weight
+      full += (weight - opened) * room[j]!
+      slope += opened * share
+      open += isOpen
     }
-    const next = slope > 0 ? (need - full) / slope : Number.POSITIVE_INFINITY
-    if (!(next > lambda)) break
-    lambda = next
-    if (slope === 0) break
+    if (open !== before) lambda = slope > 0 ? Math.max(lambda, (need - full) / slope) : BEYOND
   }
-  const moves = new Float64Array(d)
-  for (let j = 0; j < d; j++)
-    moves[j] = w[j] === 0 ? 0 : Math.min(lambda * share(j), Math.max(room[j]!, 0))
+  const moves = new Float64Array(w.length)
+  for (let j = 0; j < moves.length; j++) {
+    const weight = Math.abs(w[j]!)
+    const wanted = lambda * (even + graded * weight)
+    const isOpen = Number(wanted < room[j]!)
+    moves[j] = weight === 0 ? 0 : isOpen * wanted + (1 - isOpen) * room[j]!
+  }
   return moves
 }
 
@@ -74,7 +100,7 @@ function fillByGain(w: Row, room: Float64Array, need: number): Float64Array {
   for (const j of order) {
     const weight = Math.abs(w[j]!)
     if (!(left > 0) || weight === 0) break
-    moves[j] = Math.min(Math.max(room[j]!, 0), left / weight)
+    moves[j] = Math.min(room[j]!, left / weight)
     left -= weight * moves[j]!
   }
   return moves

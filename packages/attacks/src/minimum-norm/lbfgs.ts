@@ -3,7 +3,7 @@ import { gradientAt, outputsAt, type Search } from '../search/ask.js'
 import { attackBySearch, BALLS } from '../search/attack-by-search.js'
 import { cotangentOf, crossEntropy, type Example, largestBut, scoresOf } from '../search/example.js'
 import { requirementsOf } from '../search/require.js'
-import { difference, dot, plus } from '../search/rows.js'
+import { difference, dot, plus, scaled } from '../search/rows.js'
 import { nearer, noneYet } from './closest.js'
 import { penaltySearch } from './penalty.js'
 import { minimiseInBox } from './projected-lbfgs.js'
@@ -72,11 +72,7 @@ function* search(spec: LbfgsSpec, example: Example): Search<Float32Array> {
       }
       const offset = difference(x, centre)
       const loss = crossEntropy(scoresOf(example, outputs), target).value
-      const gradient = plus(
-        Float64Array.from(offset, v => 2 * v),
-        c,
-        rows,
-      )
+      const gradient = plus(scaled(2, offset), c, rows)
       return { value: dot(offset, offset) + c * loss, gradient }
     }
     const x = yield* minimiseInBox(evaluate, centre, { lo, hi, steps: spec.steps })

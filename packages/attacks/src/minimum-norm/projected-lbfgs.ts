@@ -1,5 +1,6 @@
 import type { Search } from '../search/ask.js'
-import { clamp, difference, dot, plus, type Row, scaled } from '../search/rows.js'
+import { inBox } from '../search/example.js'
+import { difference, dot, mapped, plus, type Row, scaled } from '../search/rows.js'
 
 /** A function and its gradient at x, which is asked for. */
 export type Evaluate = (x: Float32Array) => Search<{ value: number; gradient: Float64Array }>
@@ -58,7 +59,7 @@ export function* minimiseInBox(
     let next: { x: Float32Array; value: number; gradient: Float64Array } | null = null
     for (let half = 0; half <= HALVINGS && next === null; half++, alpha /= 2) {
       if (left-- === 0) return x
-      const moved = Float32Array.from(x, (v, j) => clamp(v + alpha * p[j]!, lo, hi))
+      const moved = inBox({ lo, hi }, plus(x, alpha, p))
       const there = yield* evaluate(moved)
       const promised = dot(now.gradient, difference(moved, x))
       if (there.value <= now.value + DECREASE * promised) next = { x: moved, ...there }
@@ -83,7 +84,7 @@ interface Pair {
 
 /** g, 0 where a step against it would leave the box. */
 function freePart(x: Row, g: Row, lo: number, hi: number): Float64Array {
-  return Float64Array.from(g, (v, j) => ((x[j]! <= lo && v > 0) || (x[j]! >= hi && v < 0) ? 0 : v))
+  return mapped(g, (v, j) => ((x[j]! <= lo && v > 0) || (x[j]! >= hi && v < 0) ? 0 : v))
 }
 
 /** H g, H ≈ the inverse Hessian; 0 where g is. */

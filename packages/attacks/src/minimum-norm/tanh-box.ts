@@ -1,5 +1,5 @@
 import type { Example } from '../search/example.js'
-import type { Row } from '../search/rows.js'
+import { mapped, plus, type Row } from '../search/rows.js'
 
 /** A change of variable w ↦ x ∈ [lo, hi]^d, and its derivative. */
 export interface BoxVariable {
@@ -23,16 +23,16 @@ export function boxVariable({ centre, lo, hi }: Example): BoxVariable {
   if (!Number.isFinite(hi - lo))
     return {
       start: new Float64Array(d),
-      at: w => Float32Array.from(centre, (v, j) => v + w[j]!),
-      pullback: (_w, g) => Float64Array.from(g),
+      at: w => new Float32Array(plus(centre, 1, w)),
+      pullback: (_w, g) => new Float64Array(g),
     }
   const half = (hi - lo) / 2
-  const start = Float64Array.from(centre, v => Math.atanh(SHRINK * ((v - lo) / half - 1)))
+  const start = mapped(centre, v => Math.atanh(SHRINK * ((v - lo) / half - 1)))
   return {
     start,
-    at: w => Float32Array.from(start, (s, j) => lo + half * (Math.tanh(s + w[j]!) + 1)),
+    at: w => new Float32Array(mapped(start, (s, j) => lo + half * (Math.tanh(s + w[j]!) + 1))),
     pullback(w, g) {
-      return Float64Array.from(g, (v, j) => {
+      return mapped(g, (v, j) => {
         const t = Math.tanh(start[j]! + w[j]!)
         return v * half * (1 - t * t)
       })

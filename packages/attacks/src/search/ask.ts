@@ -6,8 +6,11 @@
  */
 export type Search<T> = Generator<Ask, T, Answer>
 
+/** What a search waits for. */
+export type Ask = Pass | Abreast
+
 /** Rows of d numbers, one after another, in chart coordinates. An ask's arrays are read before it is answered. */
-export type Ask =
+export type Pass =
   /** f at every row: costs a query a row. */
   | { readonly kind: 'outputs'; readonly points: Float32Array }
   /** f and ∇⟨cotangent, f⟩ at every row: costs a query and a gradient step a row. */
@@ -19,6 +22,12 @@ export type Ask =
       readonly gradient: Float32Array
       readonly step: number
     }
+
+/** Searches of the same example, one at least, that go on side by side: answered, with nothing, when all have returned. */
+export interface Abreast {
+  readonly kind: 'abreast'
+  readonly searches: readonly Search<void>[]
+}
 
 /** ∂(objective)/∂f at row `row` of an ask, from the outputs there. */
 export type RowCotangent = (outputs: Float32Array, row: number) => ArrayLike<number>
@@ -46,6 +55,14 @@ export function* decisionsAt(points: Float32Array): Search<Uint8Array> {
 /** f, whether each row of `points` is adversarial, and the gradients of ⟨cotangent, f⟩ in `rows`. */
 export function* gradientAt(points: Float32Array, cotangent: RowCotangent): Search<Answer> {
   return yield { kind: 'gradient', points, cotangent }
+}
+
+/**
+ * Runs searches of one example side by side, so that a pass has the rows of all of them. What they share they write
+ * down where all see it; they are answered in their order.
+ */
+export function* abreast(searches: readonly Search<void>[]): Search<void> {
+  if (searches.length > 0) yield { kind: 'abreast', searches }
 }
 
 /** P_{B(x_0)}(point + step · u(gradient)): a step of the set. */

@@ -4,7 +4,7 @@ import type { AttackOptions } from '../attack.js'
 import type { Reveal } from '../black-box/reveal.js'
 import { stopIfAsked } from '../first-order/run.js'
 import type { View } from '../view.js'
-import type { Answer, Ask, Search } from './ask.js'
+import type { Answer, Pass, Search } from './ask.js'
 import { joined, rowOf } from './rows.js'
 
 /** What the searches of a batch came to: an entry an example. */
@@ -26,8 +26,8 @@ const MOST_ROWS = 4096
 
 /**
  * Holds the searches, search i for example i. In every round those that wait for the same kind of answer are answered
- * by one pass over their rows, in the order of examples, in pieces of MOST_ROWS. What `access` forbids is not computed
- * or not told.
+ * by one pass over their rows, in the order of examples, in pieces of MOST_ROWS; then all go on, in that order. What
+ * `access` forbids is not computed or not told.
  *
  * @throws SaddleError STOPPED between two rounds, if the signal is given.
  */
@@ -44,37 +44,59 @@ export function converse<T>(
   const d = view.centres.shape[1]
   let waiting: Pending[] = []
   let returned = 0
-  const resume = (example: number, answer: Answer) => {
-    const turn = searches[example]!.next(answer)
-    if (turn.done) {
-      found[example] = turn.value
-      returned++
-    } else waiting.push({ example, ask: turn.value, rows: turn.value.points.length / d })
+  const start = <R>(example: number, search: Search<R>, end: (value: R) => void) => {
+    const resume = (answer: Answer) => {
+      const turn = search.next(answer)
+      if (turn.done) {
+        end(turn.value)
+        return
+      }
+      const ask = turn.value
+      if (ask.kind !== 'abreast') {
+        waiting.push({ example, ask, rows: ask.points.length / d, resume })
+        return
+      }
+      let open = ask.searches.length
+      for (const part of ask.searches)
+        start(example, part, () => {
+          if (--open === 0) resume(NOTHING_ASKED)
+        })
+    }
+    resume(NOTHING_ASKED)
   }
 
-  for (let example = 0; example < n; example++) resume(example, NOTHING_ASKED)
+  searches.forEach((search, example) => {
+    start(example, search, value => {
+      found[example] = value
+      returned++
+    })
+  })
   while (waiting.length > 0) {
     stopIfAsked(signal)
     const round = waiting
     waiting = []
-    for (const batch of batchesOf(round)) {
-      const answers = answer(view, batch, access, reveal)
-      batch.forEach(({ example, ask, rows }, k) => {
-        if (ask.kind !== 'advance') queries[example]! += rows
-        if (ask.kind === 'gradient') gradientSteps[example]! += rows
-        resume(example, answers[k]!)
+    const answers = new Map<Pending, Answer>()
+    for (const batch of batchesOf(round))
+      answer(view, batch, access, reveal).forEach((part, k) => {
+        answers.set(batch[k]!, part)
       })
+    for (const pending of round) {
+      const { example, ask, rows } = pending
+      if (ask.kind !== 'advance') queries[example]! += rows
+      if (ask.kind === 'gradient') gradientSteps[example]! += rows
+      pending.resume(answers.get(pending)!)
     }
-    waiting.sort((a, b) => a.example - b.example)
     onProgress?.(returned, n)
   }
   return { found, queries, gradientSteps }
 }
 
+/** What search waits for, and how it goes on. */
 interface Pending {
   readonly example: number
-  readonly ask: Ask
+  readonly ask: Pass
   readonly rows: number
+  resume(answer: Answer): void
 }
 
 const NO_FLOATS = new Float32Array(0)

@@ -24,7 +24,7 @@ export interface Example {
 
 /** Scores z: the outputs, or (−f/2, f/2) of one output. */
 export function scoresOf({ outputs }: Pick<Example, 'outputs'>, f: Row): Float64Array {
-  return outputs === 1 ? Float64Array.of(-f[0]! / 2, f[0]! / 2) : Float64Array.from(f)
+  return outputs === 1 ? Float64Array.of(-f[0]! / 2, f[0]! / 2) : new Float64Array(f)
 }
 
 /** ∂/∂f of something from its derivative by scores. */

@@ -51,6 +51,13 @@ export function scaled(s: number, a: Row): Float64Array {
   return out
 }
 
+/** change(a_j, j) for every j: what `Float64Array.from` does, which walks an iterator and takes ten times as long. */
+export function mapped(a: Row, change: (value: number, j: number) => number): Float64Array {
+  const out = new Float64Array(a.length)
+  for (let j = 0; j < out.length; j++) out[j] = change(a[j]!, j)
+  return out
+}
+
 /** (1 − s) a + s b. */
 export function blend(a: Row, b: Row, s: number): Float64Array {
   const out = new Float64Array(a.length)

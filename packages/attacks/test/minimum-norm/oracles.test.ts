@@ -224,7 +224,7 @@ t.test('the step to a hyperplane is feasible and none is shorter', async () => {
       fc.boolean(),
       (norm, coordinates, h, boxed) => {
         const t0 = Float64Array.from(coordinates, ([v]) => v)
-        const w = Float64Array.from(coordinates, ([, v]) => v)
+        const w = Float32Array.from(coordinates, ([, v]) => v)
         const [lo, hi] = boxed ? [0, 1] : [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY]
         const d = [...stepToHyperplane(norm, { t: t0, h, w, lo, hi })]
         const at = (moves: readonly number[]) => moves.reduce((sum, v, j) => sum + v * w[j]!, h)
