@@ -77,7 +77,7 @@ class Peer:
         found = clean & ~right
         return {
             "robust": (clean & ~(found & (distances <= radius))).float().mean().item(),
-            "median": distances[found].median().item() if found.any() else None,
+            "median": distances[found].quantile(0.5).item() if found.any() else None,
             "found": (found.sum() / clean.sum()).item(),
         }
 
@@ -90,7 +90,9 @@ class Peer:
             "fgsm": lambda: attacks.LinfFastGradientAttack(random_start=False),
             "bim": lambda: attacks.LinfPGD(abs_stepsize=step, steps=steps, random_start=False),
             "pgd": lambda: attacks.LinfPGD(abs_stepsize=step, steps=steps, random_start=random),
-            "cw": lambda: attacks.L2CarliniWagnerAttack(binary_search_steps=9, steps=steps, abort_early=True),
+            "cw": lambda: attacks.L2CarliniWagnerAttack(
+                binary_search_steps=9, steps=steps, stepsize=0.1, initial_const=0.01
+            ),
             "deepfool": lambda: attacks.L2DeepFoolAttack(steps=steps),
         }[kind]()
         if kind in NORMS:
@@ -106,7 +108,7 @@ class Peer:
             "fgsm": lambda: ta.FGSM(self.model, eps=radius),
             "bim": lambda: ta.PGD(self.model, eps=radius, alpha=step, steps=steps, random_start=False),
             "pgd": lambda: ta.PGD(self.model, eps=radius, alpha=step, steps=steps, random_start=random),
-            "cw": lambda: ta.CW(self.model, c=1, steps=steps),
+            "cw": lambda: ta.CW(self.model, c=1, steps=steps, lr=0.1),
             "deepfool": lambda: ta.DeepFool(self.model, steps=steps),
             "apgd": lambda: ta.APGD(self.model, steps=steps, loss="ce", **settings),
             "square": lambda: ta.Square(self.model, n_queries=steps, **settings),
@@ -136,7 +138,13 @@ class Peer:
             "bim": lambda: evasion.ProjectedGradientDescent(classifier, **pgd),
             "pgd": lambda: evasion.ProjectedGradientDescent(classifier, num_random_init=int(random), **pgd),
             "cw": lambda: evasion.CarliniL2Method(
-                classifier, binary_search_steps=9, max_iter=steps, verbose=False, **batch
+                classifier,
+                binary_search_steps=9,
+                max_iter=steps,
+                learning_rate=0.1,
+                initial_const=0.01,
+                verbose=False,
+                **batch,
             ),
             "deepfool": lambda: evasion.DeepFool(classifier, max_iter=steps, epsilon=0.02, verbose=False, **batch),
             "apgd": lambda: evasion.AutoProjectedGradientDescent(

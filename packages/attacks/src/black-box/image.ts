@@ -44,12 +44,13 @@ export interface Window {
 export function placeWindow(
   stream: Stream,
   shape: ImageShape,
-  size: { readonly height: number; readonly width: number },
+  { height, width }: { readonly height: number; readonly width: number },
 ): Window {
   return {
-    ...size,
-    top: Math.floor(stream.uniform() * (shape.height - size.height + 1)),
-    left: Math.floor(stream.uniform() * (shape.width - size.width + 1)),
+    height,
+    width,
+    top: Math.floor(stream.uniform() * (shape.height - height + 1)),
+    left: Math.floor(stream.uniform() * (shape.width - width + 1)),
   }
 }
 

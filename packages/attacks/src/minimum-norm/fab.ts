@@ -130,14 +130,14 @@ function* run(
   start: Float32Array,
   found: Holder,
 ): Search<void> {
-  const { centre, norm } = example
+  const { centre, norm, lo, hi } = example
   const done = () => spec.stopInside && found.best.distance <= example.radius
   let x = start
   for (let k = 0; k < spec.steps && !done(); k++) {
     const { h, w } = yield* nearestBoundary(example, wrong, x)
-    const d = stepToHyperplane(norm.name, { ...example, t: x, h, w })
+    const d = stepToHyperplane(norm.name, { t: x, h, w, lo, hi })
     const h0 = h + dotDifference(w, centre, x)
-    const d0 = stepToHyperplane(norm.name, { ...example, t: centre, h: h0, w })
+    const d0 = stepToHyperplane(norm.name, { t: centre, h: h0, w, lo, hi })
     const [length, length0] = [Math.max(norm.of(d), LEAST), Math.max(norm.of(d0), LEAST)]
     const alpha = Math.min(length / (length + length0), spec.alphaMax)
     x = between(example, { x, d, d0, alpha, eta: spec.eta })

@@ -10,7 +10,7 @@ import type { CriterionSpec } from './criterion.js'
  * Workers and shards are not in it: they decide nothing.
  */
 export interface Identity {
-  readonly format: 2
+  readonly format: 3
   /** SHA-256. */
   readonly model: string
   readonly data: string

@@ -113,7 +113,7 @@ export async function resolveRequest(
   })
   const points = request.saveAdversarial !== undefined
   const identity: Identity = {
-    format: 2,
+    format: 3,
     model: subject.hash,
     data: examples.hash,
     examples: namedExamples(order),

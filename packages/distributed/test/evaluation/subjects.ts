@@ -93,7 +93,7 @@ function randomSubject(count: number): {
 }
 
 /** Four blocks of examples, the last one short. */
-export const COUNT = 300
+export const COUNT = 400
 
 /** What the tests evaluate: three attacks at two radii, on a random perceptron that is saved in `folder`. */
 export async function standardRequest(folder: string) {
