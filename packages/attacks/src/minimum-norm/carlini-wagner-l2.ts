@@ -4,7 +4,7 @@ import { gradientAt, outputsAt, type Search } from '../search/ask.js'
 import { attackBySearch, BALLS } from '../search/attack-by-search.js'
 import { type Example, lead, leadCotangent } from '../search/example.js'
 import { requirementsOf } from '../search/require.js'
-import { difference, dot, plus, scaled } from '../search/rows.js'
+import { plus, type Row } from '../search/rows.js'
 import { type Closest, nearer, noneYet } from './closest.js'
 import { penaltySearch } from './penalty.js'
 import { boxVariable } from './tanh-box.js'
@@ -115,14 +115,25 @@ function* minimise(
       worked = true
       best = nearer(best, x, norm.distance(x, centre))
     }
-    const offset = difference(x, origin)
-    const objective = dot(offset, offset) + c * Math.max(value + spec.confidence, 0)
+    const { squared, slope } = distanceAnd(x, origin, c, rows)
+    const objective = squared + c * Math.max(value + spec.confidence, 0)
     if (spec.abortEarly && k % check === 0) {
       if (objective > 0.9999 * before) break
       before = objective
     }
-    const slope = plus(scaled(2, offset), c, rows)
-    w = plus(w, 1, step(variable.pullback(w, slope)))
+    w = plus(w, 1, step(variable.pullback(slope)))
   }
   return { best, worked }
+}
+
+/** ‖x − x_0‖² and the derivative by x of that plus c times a function whose gradient is g. */
+function distanceAnd(x: Row, origin: Row, c: number, g: Row): { squared: number; slope: Row } {
+  const slope = new Float64Array(x.length)
+  let squared = 0
+  for (let j = 0; j < slope.length; j++) {
+    const offset = x[j]! - origin[j]!
+    squared += offset * offset
+    slope[j] = 2 * offset + c * g[j]!
+  }
+  return { squared, slope }
 }

@@ -86,7 +86,7 @@ function* search(spec: CarliniWagnerLinfSpec, example: Example): Search<Float32A
       const excess = excessOver(tau, difference(x, centre))
       const objective = c * Math.max(lead(example, outputs).value, 0) + excess.sum
       worked = adversarial[0] === 1 && objective < 1e-4 * c
-      if (!worked) w = plus(w, 1, step(variable.pullback(w, plus(excess.slope, c, rows))))
+      if (!worked) w = plus(w, 1, step(variable.pullback(plus(excess.slope, c, rows))))
     }
     if (worked) {
       from = w

@@ -3,12 +3,10 @@ import { mapped, plus, type Row } from '../search/rows.js'
 
 /** A change of variable w ↦ x ∈ [lo, hi]^d, and its derivative. */
 export interface BoxVariable {
-  /** w of x_0. */
-  readonly start: Float64Array
-  /** x at start + w, as the model is given it. */
+  /** x at w of x_0 plus w, as the model is given it. */
   at(w: Row): Float32Array
-  /** g_j ∂x_j/∂w_j at start + w. */
-  pullback(w: Row, g: Row): Float64Array
+  /** g_j ∂x_j/∂w_j where `at` was last. */
+  pullback(g: Row): Float64Array
 }
 
 /** Keeps the ends of the box inside: without it a pixel at 0 or 1 would have w = ±∞ and never move. */
@@ -19,23 +17,23 @@ const SHRINK = 0.999999
  * towards the middle of the box as in their code; without a box, x = x_0 + w.
  */
 export function boxVariable({ centre, lo, hi }: Example): BoxVariable {
-  const d = centre.length
   if (!Number.isFinite(hi - lo))
     return {
-      start: new Float64Array(d),
       at: w => new Float32Array(plus(centre, 1, w)),
-      pullback: (_w, g) => new Float64Array(g),
+      pullback: g => new Float64Array(g),
     }
   const half = (hi - lo) / 2
   const start = mapped(centre, v => Math.atanh(SHRINK * ((v - lo) / half - 1)))
+  const tanh = new Float64Array(centre.length)
   return {
-    start,
-    at: w => new Float32Array(mapped(start, (s, j) => lo + half * (Math.tanh(s + w[j]!) + 1))),
-    pullback(w, g) {
-      return mapped(g, (v, j) => {
-        const t = Math.tanh(start[j]! + w[j]!)
-        return v * half * (1 - t * t)
-      })
+    at(w) {
+      const x = new Float32Array(w.length)
+      for (let j = 0; j < x.length; j++) {
+        tanh[j] = Math.tanh(start[j]! + w[j]!)
+        x[j] = lo + half * (tanh[j]! + 1)
+      }
+      return x
     },
+    pullback: g => mapped(g, (v, j) => v * half * (1 - tanh[j]! * tanh[j]!)),
   }
 }
