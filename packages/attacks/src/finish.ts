@@ -37,7 +37,7 @@ export function attackOf(
       let found: Found | undefined
       const { point } = tidied(() => {
         const view = viewOf(model, x, y, options)
-        checkStartingPoints(spec, view, options.startingPoints)
+        checkStartingPoints(spec, view.set.spec.kind, x.shape, options.startingPoints)
         found = explore(view, model, options)
         return { point: view.set.project(x, found.raw) }
       })
@@ -47,7 +47,7 @@ export function attackOf(
       let found: Found | undefined
       const report = tidied(() => {
         const view = viewOf(model, x, y, options)
-        checkStartingPoints(spec, view, options.startingPoints)
+        checkStartingPoints(spec, view.set.spec.kind, x.shape, options.startingPoints)
         found = explore(view, model, options)
         return judge(view, found.raw, spec.fosc)
       })

@@ -86,7 +86,11 @@ export { tensorModel } from './models/tensor-model.js'
 // several radii
 export { atRadius, disposeResult, runRadii, wholeDomain } from './radii.js'
 // where attacks begin
-export { type StartingPoints, takesStartingPoints } from './search/starting-points.js'
+export {
+  checkStartingPoints,
+  type StartingPoints,
+  takesStartingPoints,
+} from './search/starting-points.js'
 // warnings
 export {
   compatibilityWarnings,

@@ -1,7 +1,6 @@
-import { SaddleError } from '@saddle/core'
+import { SaddleError, type SetSpec } from '@saddle/core'
 import type { AttackOptions } from '../attack.js'
 import type { AttackSpec } from '../from-spec.js'
-import type { View } from '../view.js'
 
 /** Adversarial points that a user knows: a row of d numbers an example, null where none is known. */
 export type StartingPoints = readonly (ArrayLike<number> | null)[]
@@ -31,13 +30,16 @@ export function optionsFor(spec: AttackSpec, options: AttackOptions): AttackOpti
 /**
  * Whether points are adversarial is asked in the search. What they are is checked before it.
  *
+ * @param name of the points, for errors.
  * @throws SaddleError CONFIG if the attack begins at no such point; SHAPE unless there is a row of d numbers, or null,
  * an example; RANGE if a number is not finite or outside the set's box.
  */
 export function checkStartingPoints(
   spec: AttackSpec,
-  { centres, set }: Pick<View, 'centres' | 'set'>,
+  kind: SetSpec['kind'],
+  [n, d]: readonly [n: number, d: number],
   points: StartingPoints | undefined,
+  name = 'startingPoints',
 ): void {
   if (points === undefined) return
   if (!takesStartingPoints(spec))
@@ -47,20 +49,19 @@ export function checkStartingPoints(
         `take one of ${BEGIN_THERE.join(', ')}.`,
       { attack: spec.kind },
     )
-  const [n, d] = centres.shape
   if (points.length !== n)
     throw new SaddleError(
       'SHAPE',
-      `startingPoints: expected a row an example, ${n} in all, got ${points.length}. Give null for an example without one.`,
+      `${name}: expected a row an example, ${n} in all, got ${points.length}. Give null for an example without one.`,
       { expected: n, got: points.length },
     )
-  const [lo, hi] = set.spec.kind.startsWith('box-l') ? [0, 1] : [-FINITE, FINITE]
+  const [lo, hi] = kind.startsWith('box-l') ? [0, 1] : [-FINITE, FINITE]
   points.forEach((row, example) => {
     if (row === null) return
     if (row.length !== d)
       throw new SaddleError(
         'SHAPE',
-        `startingPoints: expected ${d} numbers an example, as the inputs have, got ${row.length} in row ${example}. ` +
+        `${name}: expected ${d} numbers an example, as the inputs have, got ${row.length} in row ${example}. ` +
           'Flatten images.',
         { row: example, expected: d, got: row.length },
       )
@@ -69,7 +70,7 @@ export function checkStartingPoints(
       if (v >= lo && v <= hi) continue
       throw new SaddleError(
         'RANGE',
-        `startingPoints: expected ${lo === 0 ? 'numbers in [0, 1], the box of the set' : 'finite numbers'}, got ${row[j]} at ` +
+        `${name}: expected ${lo === 0 ? 'numbers in [0, 1], the box of the set' : 'finite numbers'}, got ${row[j]} at ` +
           `coordinate ${j} of row ${example}. Give points in the units of the inputs, and null where none is known.`,
         { row: example, coordinate: j, value: row[j] },
       )
