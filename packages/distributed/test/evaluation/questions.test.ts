@@ -5,7 +5,7 @@ import t from 'tap'
 import { readSafetensors } from '../../dist/checkpoint/safetensors.js'
 import { writeNpy } from '../../dist/run/npy.js'
 import { deep } from '../fixtures/configs.js'
-import { type Layers, leftBy, outputsOf, saveFiles, standardRequest } from './subjects.js'
+import { alone, type Layers, leftBy, predictionOf, saveFiles, standardRequest } from './subjects.js'
 
 const folder = t.testdir()
 const { layers, points, labels, request } = await standardRequest(folder)
@@ -50,7 +50,7 @@ t.test('criteria count what they say, on a linear model done by hand', async t =
     const out = join(folder, JSON.stringify(criterion))
     const report = await evaluate(
       { ...subject, set: 'linf', radii, criterion, attacks: [{ kind: 'pgd', steps: 20 }], out },
-      { backend: 'cpu', workers: 1 },
+      alone,
     )
     return report.worstCase.map(w => w.robustAccuracy)
   }
@@ -89,7 +89,7 @@ t.test('masked gradients and sets that meet come with a warning', async t => {
       ],
       out: join(folder, 'masked'),
     },
-    { backend: 'cpu', workers: 1 },
+    alone,
   )
   const codes = report.warnings.map(({ code }) => code)
   t.ok(
@@ -105,10 +105,7 @@ t.test('walks begin at the points of a file, for the examples that are chosen', 
   const dir = t.testdir()
   const [all, few] = [join(dir, 'all.npy'), join(dir, 'few.npy')]
   // For every example the next one that the network takes for another class.
-  const predicted = points.map(x => {
-    const f = outputsOf(layers, x)
-    return f.indexOf(Math.max(...f))
-  })
+  const predicted = points.map(x => predictionOf(layers, x))
   const starts = labels.map((label, i) => {
     const at = predicted.findIndex((named, j) => j > i && named !== label)
     return points[at < 0 ? predicted.findIndex(named => named !== label) : at]!
@@ -167,7 +164,7 @@ t.test('walks begin at the points of a file, for the examples that are chosen', 
 t.test('what does not fit is refused before anything is written', async t => {
   const out = join(folder, 'refused')
   const refuse = (change: Partial<EvaluationRequest>, code: string, message: RegExp) =>
-    t.rejects(evaluate({ ...request, out, ...change }, { backend: 'cpu', workers: 1 }), {
+    t.rejects(evaluate({ ...request, out, ...change }, alone), {
       code,
       message,
     })
