@@ -5,7 +5,15 @@ import t from 'tap'
 import { readSafetensors } from '../../dist/checkpoint/safetensors.js'
 import { writeNpy } from '../../dist/run/npy.js'
 import { deep } from '../fixtures/configs.js'
-import { alone, type Layers, leftBy, predictionOf, saveFiles, standardRequest } from './subjects.js'
+import {
+  alone,
+  COUNT,
+  type Layers,
+  leftBy,
+  predictionOf,
+  saveFiles,
+  standardRequest,
+} from './subjects.js'
 
 const folder = t.testdir()
 const { layers, points, labels, request } = await standardRequest(folder)
@@ -111,7 +119,7 @@ t.test('walks begin at the points of a file, for the examples that are chosen', 
     return points[at < 0 ? predicted.findIndex(named => named !== label) : at]!
   })
   const list = [1, 2, 3, 5, 16, 69, 299]
-  await writeNpy(all, [300, 2, 3], Float32Array.from(starts.flat()))
+  await writeNpy(all, [COUNT, 2, 3], Float32Array.from(starts.flat()))
   await writeNpy(few, [list.length, 6], Float32Array.from(list.flatMap(i => starts[i]!)))
   // A short walk and no random point worth the name: what it begins at is in the file.
   const walk = { kind: 'boundary', steps: 40, statistics: 5, draws: 1, blends: 1 }
@@ -149,7 +157,7 @@ t.test('walks begin at the points of a file, for the examples that are chosen', 
     attacks: [{ kind: 'fgsm' }],
     startingPoints: all,
   })
-  await refuse('DATA', /each of the 300.*or of the 9 that --examples names, got 7/, {
+  await refuse('DATA', /each of the \d+ examples.*or of the 9 that --examples names, got 7/, {
     examples: { first: 9 },
     startingPoints: few,
   })
