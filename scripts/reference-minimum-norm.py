@@ -1,6 +1,6 @@
 """Distances and success rates of minimum-norm and query-only attacks by other libraries, on one small net.
 
-    python3 -m venv /tmp/reference && /tmp/reference/bin/pip install torch==2.2.2 'numpy<2' scipy packaging \
+    python3 -m venv /tmp/reference && /tmp/reference/bin/pip install torch==2.15.0 numpy==2.4.6 scipy==1.17.1 packaging \
         foolbox==3.3.4 torchattacks==3.5.1 adversarial-robustness-toolbox==1.20.1 safetensors==0.8.0
     /tmp/reference/bin/python scripts/reference-minimum-norm.py packages/attacks/test/data
 
@@ -131,9 +131,16 @@ def flat(tensor):
     return [float(f"{v:.9g}") for v in tensor.detach().numpy().reshape(-1)]
 
 
+class AsFloat32(torch.nn.Module):
+    """The net for ART, whose walks are float64 where NumPy is 2."""
+
+    def forward(self, x):
+        return net(x.float())
+
+
 def main():
     classifier = PyTorchClassifier(
-        net, torch.nn.CrossEntropyLoss(), (DIMENSION,), CLASSES, clip_values=(0, 1)
+        AsFloat32(), torch.nn.CrossEntropyLoss(), (DIMENSION,), CLASSES, clip_values=(0, 1)
     )
     attacks = foolbox.attacks
     jobs = {

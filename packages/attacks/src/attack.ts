@@ -2,6 +2,7 @@ import type { Loss, PerturbationSet } from '@saddle/core'
 import type * as tf from '@tensorflow/tfjs-core'
 import type { Criterion } from './criteria/criterion.js'
 import type { AttackSpec } from './from-spec.js'
+import type { StartingPoints } from './search/starting-points.js'
 
 /** What can be attacked: a function of tensors with its input gradient. x: [n, d] as the model sees it. */
 export interface Attackable {
@@ -37,6 +38,13 @@ export interface AttackOptions {
   /** What counts as success, and which way to search. Default: `misclassification`. */
   readonly criterion?: Criterion
   readonly key: AttackKey
+  /**
+   * [n] rows of d chart coordinates: adversarial points that are known, such as another attack's `raw.arraySync()`, for
+   * the attacks that walk from one: `boundary`, `hop-skip-jump`, `nes-partial`, `nes-label-only`. An example whose row is null
+   * or not adversarial begins at a random point, as all do by default. In an ensemble they go to the members that
+   * take them; other attacks throw CONFIG.
+   */
+  readonly startingPoints?: StartingPoints
   /** Checked between gradient steps; an AbortSignal, or a flag in shared memory. */
   readonly signal?: { readonly aborted: boolean }
   /** Called after every gradient step. */

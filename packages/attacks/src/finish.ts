@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { Attack, Attackable, AttackOptions, AttackResult } from './attack.js'
 import { objectiveOf } from './losses/attack-loss.js'
+import { checkStartingPoints } from './search/starting-points.js'
 import { tidied } from './tidied.js'
 import { type View, viewOf } from './view.js'
 
@@ -36,6 +37,7 @@ export function attackOf(
       let found: Found | undefined
       const { point } = tidied(() => {
         const view = viewOf(model, x, y, options)
+        checkStartingPoints(spec, view.set.spec.kind, x.shape, options.startingPoints)
         found = explore(view, model, options)
         return { point: view.set.project(x, found.raw) }
       })
@@ -45,6 +47,7 @@ export function attackOf(
       let found: Found | undefined
       const report = tidied(() => {
         const view = viewOf(model, x, y, options)
+        checkStartingPoints(spec, view.set.spec.kind, x.shape, options.startingPoints)
         found = explore(view, model, options)
         return judge(view, found.raw, spec.fosc)
       })

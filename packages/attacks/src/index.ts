@@ -85,6 +85,12 @@ export { bindNetwork } from './models/network.js'
 export { tensorModel } from './models/tensor-model.js'
 // several radii
 export { atRadius, disposeResult, runRadii, wholeDomain } from './radii.js'
+// where attacks begin
+export {
+  checkStartingPoints,
+  type StartingPoints,
+  takesStartingPoints,
+} from './search/starting-points.js'
 // warnings
 export {
   compatibilityWarnings,

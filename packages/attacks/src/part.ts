@@ -10,7 +10,7 @@ export interface Part {
 }
 
 /**
- * The examples at places `rows` of a batch: their inputs and labels, their part of the key and of the criterion. Since
+ * The examples at places `rows` of a batch: their inputs and labels, their part of what the options hold by example. Since
  * randomness is keyed by example, an attack finds for them what it finds in the whole batch. `x` and `y` belong to
  * the caller.
  */
@@ -23,13 +23,16 @@ export function partOf(
   return { x: takeRows(x, rows), y: takeRows(y, rows), options: optionsAt(options, rows) }
 }
 
-/** The options for the examples at places `rows`: their part of the key and of the criterion. */
+/** The options for the examples at places `rows`: their part of the key, of the criterion and of the starting points. */
 export function optionsAt(options: AttackOptions, rows: readonly number[]): AttackOptions {
-  const { key, criterion } = options
+  const { key, criterion, startingPoints } = options
   return {
     ...options,
     key: { ...key, examples: rows.map(row => key.examples[row]!) },
     ...(criterion === undefined ? {} : { criterion: criterion.atRows(rows) }),
+    ...(startingPoints === undefined
+      ? {}
+      : { startingPoints: rows.map(row => startingPoints[row]!) }),
   }
 }
 

@@ -16,6 +16,7 @@ import {
   nesLabelOnly,
   nesPartial,
   pgd,
+  type StartingPoints,
   spsa,
   square,
   zoo,
@@ -184,7 +185,16 @@ export function outcome(
   attack: Attack,
   t: Task,
   model: Attackable,
-  { rows = upTo(t.n), criterion }: { rows?: readonly number[]; criterion?: Criterion } = {},
+  {
+    rows = upTo(t.n),
+    criterion,
+    startingPoints,
+  }: {
+    rows?: readonly number[]
+    criterion?: Criterion
+    /** Of all examples. */
+    startingPoints?: StartingPoints
+  } = {},
   read: (result: AttackResult, x: tf.Tensor2D, y: tf.Tensor1D) => void = () => {},
 ): Outcome {
   return scoped(() => {
@@ -198,6 +208,9 @@ export function outcome(
       loss: lossFrom(t.outputs === 1 ? 'logistic' : 'cross-entropy'),
       key: keyFor(rows),
       ...(criterion === undefined ? {} : { criterion: criterion.atRows(rows) }),
+      ...(startingPoints === undefined
+        ? {}
+        : { startingPoints: rows.map(row => startingPoints[row]!) }),
     })
     read(result, x, y)
     return {

@@ -79,25 +79,10 @@ const subject = (x = 'x.npy') => [
 t.test('evaluate prints what is left standing, and writes it', async t => {
   const out = join(folder, 'evaluation')
   const adversarial = join(folder, 'adversarial.npy')
-  const flags = [
-    '--radii',
-    '2/16,0.05',
-    '--attacks',
-    'fgsm,pgd:steps=3,stepSize=0.5',
-    '--set',
-    'linf',
-  ]
-  const { status, stdout, stderr } = await saddle(
-    'evaluate',
-    ...subject(),
-    ...flags,
-    '--workers',
-    '1',
-    '--out',
-    out,
-    '--save-adversarial',
-    adversarial,
-  )
+  const asked = 'evaluate --radii 2/16,0.05 --attacks fgsm,pgd:steps=3,stepSize=0.5 --set linf'
+  const written = ['--workers', '1', '--out', out, '--save-adversarial', adversarial]
+  const flags = [...asked.split(' '), ...subject(), ...written]
+  const { status, stdout, stderr } = await saddle(...flags)
   t.equal(status, 0, stderr)
   // The score of a side moves by 2r against 2r: leads below 4r fall, 0.1 at r = 0.05 and up to 0.5 (a tie) at 0.125.
   t.match(stdout, /at radius +0\.05 +0\.125/)
@@ -114,19 +99,7 @@ t.test('evaluate prints what is left standing, and writes it', async t => {
   t.ok(Math.abs(report.worstCase[0]!.robustAccuracy - falls(0.05)) <= 0.1)
   t.match(readFileSync(join(out, 'robustness.svg'), 'utf8'), /^<svg /)
   t.match(readFileSync(adversarial).toString('latin1', 0, 128), /'shape': \(2, 300, 2, 2\)/)
-  const again = await saddle(
-    'evaluate',
-    ...subject(),
-    ...flags,
-    '--workers',
-    '1',
-    '--out',
-    out,
-    '--save-adversarial',
-    adversarial,
-    '--json',
-    '--quiet',
-  )
+  const again = await saddle(...flags, '--json', '--quiet')
   t.equal(again.stderr, '')
   t.same(JSON.parse(again.stdout).worstCase, report.worstCase)
   const other = await saddle('evaluate', ...subject(), '--radii', '0.1', '--out', out)
@@ -135,6 +108,7 @@ t.test('evaluate prints what is left standing, and writes it', async t => {
 })
 
 t.test('wrong usage of evaluate and gallery exits with 2 and says what to do', async t => {
+  const asking = (flags: string) => ['evaluate', ...subject(), ...flags.split(' ').filter(Boolean)]
   const cases = [
     [['evaluate'], /Name one model: a RUN folder, or --model/],
     [['evaluate', folder], /is no run folder/],
@@ -142,14 +116,15 @@ t.test('wrong usage of evaluate and gallery exits with 2 and says what to do', a
     [['evaluate', 'runs/x', '--activation', 'relu'], /--activation is for --model/],
     [['evaluate', '--model', 'x', '--data', 'y'], /--data and --labels belong together/],
     [['evaluate', 'runs/x', '--scale', '255'], /--scale divides/],
-    [['evaluate', ...subject(), '--attacks', 'pdg'], /did you mean pgd\?/],
-    [['evaluate', ...subject(), '--attacks', 'pgd', '--attacks-file', 'x'], /not both/],
-    [['evaluate', ...subject()], /--radii 0\.1,0\.2/],
-    [['evaluate', ...subject(), '--radii', '-1'], /Radius "-1": expected a number ≥ 0/],
-    [['evaluate', ...subject(), '--set', 'linff'], /Allowed choices are linf/],
-    [['evaluate', ...subject(), '--seed', '-1'], /whole number, 0 or above/],
-    [['evaluate', ...subject(), '--radii', '0.1', '--activation', 'rleu'], /rleu.*relu/],
-    [['evaluate', ...subject(), '--radii', '0.1', '--criterion', 'x'], /targeted:next/],
+    [asking('--attacks pdg'), /did you mean pgd\?/],
+    [asking('--attacks pgd --attacks-file x'), /not both/],
+    [asking(''), /--radii 0\.1,0\.2/],
+    [asking('--radii -1'), /Radius "-1": expected a number ≥ 0/],
+    [asking('--set linff'), /Allowed choices are linf/],
+    [asking('--seed -1'), /whole number, 0 or above/],
+    [asking('--radii 0.1 --activation rleu'), /rleu.*relu/],
+    [asking('--radii 0.1 --attacks pgd --starting-points x.npy'), /No attack of the list \(pgd\)/],
+    [asking('--radii 0.1 --criterion x'), /targeted:next/],
     [['gallery', ...subject(), '--radii', '0.1,0.2'], /shows one radius/],
     [['gallery', ...subject(), '--radii', '0.1', '--out', 'x.png'], /ends in \.svg/],
     [['gallery', ...subject('flat.npy'), '--radii', '0.1'], /--image 28x28/],

@@ -5,7 +5,12 @@ export type { Activation } from './activations/activation.js'
 export { activationFrom } from './activations/by-name.js'
 // data
 export type { DataSpec, DataSplit, Dataset } from './data/dataset.js'
-export { type LabelledData, type LabelledFiles, loadLabelled } from './data/labelled.js'
+export {
+  type LabelledData,
+  type LabelledFiles,
+  loadLabelled,
+  loadPoints,
+} from './data/labelled.js'
 export { loadData } from './data/load.js'
 // descent
 export { type BallScales, ballScales, type GroupDistance } from './descent/ball.js'

@@ -16,9 +16,10 @@ export interface StartOptions {
 const AT_A_TIME = 10
 
 /**
- * An adversarial point to begin with (Brendel, Rauber & Bethge 2018): the first of `draws` random points that is
- * adversarial, and on the line from x_0 to it the first of `blends` equidistant points that is. null if none is. With it
- * the number of queries that it took.
+ * An adversarial point to begin with (Brendel, Rauber & Bethge 2018): the point that the user gave, if it is adversarial;
+ * else the first of `draws` random points that is, and on the line from x_0 to it the first of `blends` equidistant
+ * points that is. null if none is. With it the number of queries that it took: 1 for a given point, then at most
+ * `draws` + `blends`.
  *
  * In a box the first point is uniform noise, as in Foolbox. Noise of one kind tends to be of one class, so from the
  * second point on only a random share of the coordinates is noise. Without a box points lie in random directions at
@@ -31,6 +32,10 @@ export function* adversarialStart(
 ): Search<{ readonly start: Float32Array | null; readonly queries: number }> {
   const d = example.centre.length
   let queries = 0
+  if (example.start !== null) {
+    queries++
+    if ((yield* decisionsAt(example.start))[0]) return { start: example.start, queries }
+  }
   for (let k = 0; k < draws; k += AT_A_TIME) {
     const count = Math.min(AT_A_TIME, draws - k)
     const points = new Float32Array(count * d)

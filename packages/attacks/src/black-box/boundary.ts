@@ -52,7 +52,7 @@ const DEFAULTS = {
  * quarter, fewer than a tenth of the points are (of 30). Defaults are Foolbox's; unlike there every example has
  * directions of its own.
  *
- * Cost: 1 query for x_0, a start of at most `draws` + `blends`, then 1 a step and 1 more every `statistics` steps.
+ * Cost: 1 query for x_0, a start of at most 1 + `draws` + `blends`, then 1 a step and 1 more every `statistics` steps.
  *
  * @throws SaddleError CONFIG if a hyperparameter is out of range; `run` throws CONFIG for other sets.
  */
@@ -66,7 +66,7 @@ export function boundary(options: BoundaryOptions = {}): Attack {
   must.that(spec.adaptation > 1, `adaptation must be above 1, got ${spec.adaptation}`)
   const asked = spec.steps + Math.floor(spec.steps / spec.statistics)
   return attackBySearch(
-    { spec, aim: 'minimum-norm', passes: 1 + spec.draws + spec.blends + asked },
+    { spec, aim: 'minimum-norm', passes: 2 + spec.draws + spec.blends + asked },
     { access: 'decisions', sets: BALLS.l2, predictions: false },
     example => search(spec, example),
   )

@@ -46,7 +46,7 @@ const DEFAULTS = {
  * with δ = √d θ r (linf: d θ r), 0.1 at first. The walk may lead away for a step; the closest point is kept. Defaults are
  * those of the paper and of Foolbox.
  *
- * Cost: 1 query for x_0, a start of at most `draws` + `blends`, then for step k min(100 √(k + 1), 10 000) queries and
+ * Cost: 1 query for x_0, a start of at most 1 + `draws` + `blends`, then for step k min(100 √(k + 1), 10 000) queries and
  * those of the halvings and the bisection: about 36 000 by default.
  *
  * @throws SaddleError CONFIG if a hyperparameter is out of range; `run` throws CONFIG for other sets.
@@ -57,7 +57,7 @@ export function hopSkipJump(options: HopSkipJumpOptions = {}): Attack {
   for (const name of ['steps', 'initialQueries', 'mostQueries', 'draws', 'blends'] as const)
     must.wholeNumber(name, spec[name])
   must.positive('gamma', spec.gamma)
-  let passes = 1 + spec.draws + spec.blends + FINEST
+  let passes = 2 + spec.draws + spec.blends + FINEST
   for (let k = 0; k < spec.steps; k++) passes += samplesAt(spec, k) + MOST_HALVINGS + FINEST
   return attackBySearch(
     { spec, aim: 'minimum-norm', passes },

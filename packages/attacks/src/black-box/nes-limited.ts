@@ -60,7 +60,8 @@ export function* shrinkTowards(
   const first = yield* outputsAt(centre)
   if (first.adversarial[0]) return centre
   const stream = example.stream(0)
-  const draws = Math.min(spec.draws, Math.max(0, spec.queries - spec.blends - 2))
+  const others = spec.blends + (example.start === null ? 2 : 3)
+  const draws = Math.min(spec.draws, Math.max(0, spec.queries - others))
   const { start, queries } = yield* adversarialStart(example, stream, { ...spec, draws })
   if (start === null) return centre
   const ranks = (yield* outputsAt(start)).outputs

@@ -48,7 +48,7 @@ const LABEL_ONLY = {
  * probable classes are seen. Their loop is in nes-limited.ts, with L = −log p of the target at the points that
  * show it. For linf balls with the box or without. Defaults are those of the authors' script but for σ, 1e-5 there,
  * which float32 scores do not resolve: it is the paper's 1e-3. The start, there an image of the target class, is
- * random (adversarial-start.ts).
+ * random unless one is given (adversarial-start.ts).
  *
  * Cost: `queries` at most.
  *

@@ -5,6 +5,7 @@ import type { Found } from '../finish.js'
 import { better, noChampion } from '../first-order/champion.js'
 import { objectiveOf } from '../losses/attack-loss.js'
 import { partOf, placesOfZero } from '../part.js'
+import { optionsFor } from '../search/starting-points.js'
 import { advanced } from '../tidied.js'
 import { type View, viewOf } from '../view.js'
 
@@ -40,7 +41,8 @@ export function cascade(
     const onProgress = (step: number, steps: number) =>
       options.onProgress?.(before + (attack.passes * step) / steps, total)
     best = advanced(best, holder => {
-      const part = partOf(view.centres, view.labels, { ...options, key, onProgress }, rows)
+      const own = { ...optionsFor(attack.spec, options), key, onProgress }
+      const part = partOf(view.centres, view.labels, own, rows)
       const found = attack.run(model, part.x, part.y, part.options)
       const objective = objectiveOf(viewOf(model, part.x, part.y, part.options))
       const success = found.success.dataSync()

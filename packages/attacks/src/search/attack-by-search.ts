@@ -10,6 +10,7 @@ import { type Access, converse } from './converse.js'
 import type { Example } from './example.js'
 import { l1, l2, linf, type Norm } from './norm.js'
 import { joined, rowOf } from './rows.js'
+import type { StartingPoints } from './starting-points.js'
 
 export interface SearchNeeds {
   readonly access: Access
@@ -43,9 +44,9 @@ export function attackBySearch(
   needs: SearchNeeds,
   search: (example: Example) => Search<Float32Array>,
 ): Attack {
-  return attackOf(head, (view, model, { key, signal, onProgress }) => {
+  return attackOf(head, (view, model, { key, startingPoints, signal, onProgress }) => {
     checkNeeds(head.spec.kind, needs, view)
-    const examples = examplesOf(view, model.outputs, key)
+    const examples = examplesOf(view, model.outputs, key, startingPoints)
     const { found, queries, gradientSteps } = converse(view, examples.map(search), needs, {
       ...(signal === undefined ? {} : { signal }),
       ...(onProgress === undefined ? {} : { onProgress }),
@@ -55,7 +56,12 @@ export function attackBySearch(
 }
 
 /** The examples of a batch. */
-function examplesOf(view: View, outputs: number, key: AttackKey): Example[] {
+function examplesOf(
+  view: View,
+  outputs: number,
+  key: AttackKey,
+  startingPoints: StartingPoints | undefined,
+): Example[] {
   const { set, targets } = view
   const [n, d] = view.centres.shape
   const centres = view.centres.dataSync<'float32'>()
@@ -65,6 +71,7 @@ function examplesOf(view: View, outputs: number, key: AttackKey): Example[] {
   const { seed, purpose, step } = key
   return Array.from({ length: n }, (_, i) => ({
     centre: rowOf(centres, i, d).slice(),
+    start: startOf(startingPoints?.[i]),
     label: place(labels[i]!),
     target: targets === null ? null : place(targets[i]!),
     classes: Math.max(outputs, 2),
@@ -75,6 +82,10 @@ function examplesOf(view: View, outputs: number, key: AttackKey): Example[] {
     hi: inUnitBox ? 1 : Number.POSITIVE_INFINITY,
     stream: restart => openStream({ seed, purpose, step, example: key.examples[i]!, restart }),
   }))
+}
+
+function startOf(row: StartingPoints[number] | undefined): Float32Array | null {
+  return row ? Float32Array.from(row) : null
 }
 
 function normOf(kind: SetSpec['kind']): Norm {

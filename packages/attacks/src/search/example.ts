@@ -6,6 +6,8 @@ import { clamp, type Row } from './rows.js'
 export interface Example {
   /** x_0, not to be written. */
   readonly centre: Float32Array
+  /** A point that the user says is adversarial, in the box; null if there is none. */
+  readonly start: Float32Array | null
   /** Its label, and the one it should be given or null: places among `classes` scores. */
   readonly label: number
   readonly target: number | null

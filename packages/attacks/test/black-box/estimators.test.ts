@@ -159,6 +159,7 @@ function exampleIn(norm: Norm, d: number, boxed: boolean): Example {
   const centre = Float32Array.from({ length: d }, (_, j) => 0.3 + (0.4 * ((j * 7) % 11)) / 11)
   return {
     centre,
+    start: null,
     label: 0,
     target: null,
     classes: 2,

@@ -19,6 +19,7 @@ export interface SubjectFlags {
   readonly criterion?: string
   readonly loss?: string
   readonly seed?: number
+  readonly startingPoints?: string
   readonly workers?: number
   readonly backend?: string
   readonly devices?: string
@@ -62,6 +63,10 @@ export function addSubjectFlags(command: Command): Command {
     .option('--criterion <NAME>', 'misclassification, targeted:next, targeted:3, loss-above:0.5, …')
     .option('--loss <NAME>', "what is ascended (default: RUN's; cross-entropy or logistic)")
     .option('--seed <N>', "key of all randomness (default: RUN's, or 0)", nonNegativeInteger)
+    .option(
+      '--starting-points <X.npy>',
+      'adversarial points that are known, where boundary, hop-skip-jump, … begin',
+    )
     .option('--workers <N>', 'worker threads (default: one a core)', positiveInteger)
     .option('--backend <NAME>', 'what computes: auto, blas, wasm, … (see `saddle devices`)')
     .option('--devices <LIST>', 'one a worker, with commas between: cuda:0,cuda:1')
@@ -103,6 +108,7 @@ export async function requestFrom(
     ...(flags.criterion === undefined ? {} : { criterion: parseCriterion(flags.criterion) }),
     loss: flags.loss,
     seed: flags.seed,
+    startingPoints: flags.startingPoints,
   }
 }
 

@@ -1,8 +1,8 @@
 import { SaddleError } from '../errors.js'
 import type { Numbers } from './elements.js'
 
-/** Examples as a file or a generator gives them: before classes are chosen, and anywhere in space. */
-export interface Examples {
+/** Points as a file or a generator gives them: anywhere in space. */
+export interface Unlabelled {
   /** What errors call them: the path of their file, or the name of their generator. */
   readonly origin: string
   readonly count: number
@@ -12,6 +12,10 @@ export interface Examples {
   readonly values: Numbers
   /** What values are to be multiplied by: 1/255 for the bytes of pixels, otherwise 1. */
   readonly scale: number
+}
+
+/** Examples as a file or a generator gives them, before classes are chosen. */
+export interface Examples extends Unlabelled {
   /** [count] class names; whole numbers in decimal. */
   readonly labels: readonly string[]
 }

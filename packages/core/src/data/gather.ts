@@ -1,5 +1,5 @@
 import { SaddleError } from '../errors.js'
-import { type Examples, product } from './examples.js'
+import { product, type Unlabelled } from './examples.js'
 import { averagePool, poolableShape } from './pool.js'
 
 /** Points of chosen examples, and what an error calls each of them. */
@@ -18,7 +18,7 @@ export interface Points {
  * @throws SaddleError DATA at a value that is not a finite float32, naming example and coordinate (flat index into the
  * example as the source has it); CONFIG if the examples cannot be pooled.
  */
-export function gather(examples: Examples, rows: Int32Array, pool: number): Points {
+export function gather(examples: Unlabelled, rows: Int32Array, pool: number): Points {
   const { origin, shape, values, scale } = examples
   const size = product(shape)
   if (size === 0)
@@ -48,7 +48,7 @@ export function shareFloats(length: number): Float32Array<SharedArrayBuffer> {
   return new Float32Array(new SharedArrayBuffer(4 * length))
 }
 
-function notFinite(examples: Examples, example: number, coordinate: number): SaddleError {
+function notFinite(examples: Unlabelled, example: number, coordinate: number): SaddleError {
   const value = examples.values[example * product(examples.shape) + coordinate]!
   return new SaddleError(
     'DATA',

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 import { SaddleError } from '../errors.js'
 import type { Dataset } from './dataset.js'
-import type { Examples } from './examples.js'
+import type { Examples, Unlabelled } from './examples.js'
 import { dataFile } from './file.js'
-import { gather, shareFloats } from './gather.js'
-import { readNpy } from './npy.js'
+import { gather, type Points, shareFloats } from './gather.js'
+import { readNpy, readNpyPoints } from './npy.js'
 
 /** Inputs and labels for a model that exists already, in its own units and with its own labels. */
 export interface LabelledData {
@@ -45,10 +45,9 @@ export async function loadLabelled({
   directory = process.cwd(),
 }: LabelledFiles): Promise<LabelledData> {
   const examples = await readNpy(dataFile(inputs, directory), dataFile(labels, directory))
-  const bytes = examples.values instanceof Uint8Array && examples.values.some(v => v > 1)
+  const bytes = holdsBytes(examples)
   const scale = asked ?? (bytes ? 255 : 1)
-  const rows = Int32Array.from({ length: examples.count }, (_, i) => i)
-  const points = gather({ ...examples, scale: 1 / scale }, rows, 1)
+  const points = allOf(examples, scale)
   const { values, classes, renamed } = labelsOf(examples, labels, outputs)
   const data: Dataset = {
     name: examples.origin,
@@ -74,6 +73,35 @@ export async function loadLabelled({
       ...(renamed ? ['labels are 0 and 1 for one output: 0 is taken for −1'] : []),
     ],
   }
+}
+
+/**
+ * Points without labels, in the units of the model: an NPY file [n, d] or [n, …], which is flattened; bytes are divided
+ * by 255. [n, dimension].
+ *
+ * @throws SaddleError DATA if the file is missing or damaged, or holds what is not a finite float32.
+ */
+export async function loadPoints(
+  file: string,
+  directory = process.cwd(),
+): Promise<{
+  readonly points: Float32Array<SharedArrayBuffer>
+  readonly count: number
+  readonly dimension: number
+}> {
+  const read = await readNpyPoints(dataFile(file, directory))
+  const { inputs, dimension } = allOf(read, holdsBytes(read) ? 255 : 1)
+  return { points: inputs, count: read.count, dimension }
+}
+
+function holdsBytes({ values }: Pick<Unlabelled, 'values'>): boolean {
+  return values instanceof Uint8Array && values.some(v => v > 1)
+}
+
+/** All points of a file, divided by `scale`. */
+function allOf(examples: Unlabelled, scale: number): Points {
+  const rows = Int32Array.from({ length: examples.count }, (_, i) => i)
+  return gather({ ...examples, scale: 1 / scale }, rows, 1)
 }
 
 function labelsOf({ labels: names }: Examples, file: string, outputs: number) {

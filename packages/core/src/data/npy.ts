@@ -6,7 +6,7 @@ import {
   type Numbers,
   readElements,
 } from './elements.js'
-import { assertSameCount, classNames, type Examples, product } from './examples.js'
+import { assertSameCount, classNames, type Examples, product, type Unlabelled } from './examples.js'
 import { assertLength, type DataFile, readBytes } from './file.js'
 
 /**
@@ -102,17 +102,24 @@ function rowMajor(values: Numbers, shape: readonly number[]): Numbers {
  * @throws SaddleError DATA if a file cannot be used, or the two differ in n.
  */
 export async function readNpy(inputs: DataFile, labels: DataFile): Promise<Examples> {
-  const { shape: whole, values } = parseNpy(await readBytes(inputs), inputs.name)
+  const points = await readNpyPoints(inputs)
+  const { count } = points
   const classes = parseNpy(await readBytes(labels), labels.name)
-  const [count = 0, ...shape] = whole
-  if (shape.length === 0) throw wrongRank(inputs.name, 'inputs', '[n, d] or [n, …]', whole)
   if (classes.shape.length !== 1) throw wrongRank(labels.name, 'labels', '[n]', classes.shape)
   assertSameCount(
     { origin: inputs.name, count },
     { origin: labels.name, count: classes.values.length },
   )
   const names = classNames(classes.values, labels.name)
-  return { origin: inputs.name, count, shape, values, scale: 1, labels: names }
+  return { ...points, labels: names }
+}
+
+/** Points without labels from an NPY file [n, …]. @throws SaddleError DATA if it cannot be used. */
+export async function readNpyPoints(file: DataFile): Promise<Unlabelled> {
+  const { shape: whole, values } = parseNpy(await readBytes(file), file.name)
+  const [count = 0, ...shape] = whole
+  if (shape.length === 0) throw wrongRank(file.name, 'inputs', '[n, d] or [n, …]', whole)
+  return { origin: file.name, count, shape, values, scale: 1 }
 }
 
 function wrongRank(file: string, what: string, expected: string, shape: readonly number[]) {

@@ -1,3 +1,5 @@
+import { copyRow } from './row-loops.js'
+
 /**
  * The two problems of an l1 ball on a row of arrays, with or without the box [0, 1]^d. Both depend on the offset from
  * the centre, coordinate by coordinate, and on how far a coordinate may go:
@@ -79,7 +81,7 @@ export function maximiseCross(
   start: number,
   stop: number,
 ): void {
-  out.set(centres.subarray(start, stop), start)
+  copyRow(centres, out, start, stop)
   if (!inBox) {
     const top = largestAt(gradient, start, stop)
     out[top]! += radius * Math.sign(gradient[top]!)
@@ -112,7 +114,7 @@ export function stepTop(
   const sign = Math.sign(g[top]!)
   let spoilt = 0
   for (let i = start; i < stop; i++) spoilt += g[i]! * 0
-  if (x !== out) out.set(x.subarray(start, stop), start)
+  copyRow(x, out, start, stop)
   if (sign !== 0) out[top]! += step * sign
   if (spoilt !== 0) out.fill(Number.NaN, start, stop)
 }

@@ -111,7 +111,7 @@ export async function conclude(
   resolved: Resolved,
   store: Store,
 ): Promise<{ readonly report: EvaluationReport; readonly findings: Findings }> {
-  const { dir, identity, subject, examples, job, chosen } = resolved
+  const { dir, identity, subject, examples, job, chosen, startingPoints } = resolved
   const { order, radii, attacks, criterion } = job
   const question = { examples: order.length, radii, attacks, criterion, targets: job.targets }
   const findings = gatherFindings(question, store.clean, store.searches)
@@ -140,6 +140,9 @@ export async function conclude(
     loss,
     criterion,
     seed,
+    ...(startingPoints === null
+      ? {}
+      : { startingPoints: { source: startingPoints.source, sha256: startingPoints.hash } }),
     ...figures,
     warnings: evaluationWarnings(resolved, findings.clean, figures.attacks),
     remarks: [...subject.remarks, ...examples.remarks],

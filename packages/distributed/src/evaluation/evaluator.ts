@@ -2,6 +2,7 @@ import {
   type Attack,
   type Attackable,
   type AttackKey,
+  type AttackOptions,
   type AttackResult,
   attackFrom,
   bindNetwork,
@@ -9,6 +10,7 @@ import {
   examineModel,
   type ModelFlags,
   runRadii,
+  takesStartingPoints,
 } from '@saddle/attacks'
 import {
   type Loss,
@@ -132,6 +134,7 @@ export class Evaluator {
       loss: this.#loss,
       criterion: this.#criterion(block),
       key: this.#keyOf(block),
+      ...this.#startingPoints(attack, block),
       signal: this.#stop,
       onProgress,
     }
@@ -149,6 +152,15 @@ export class Evaluator {
   #keyOf({ start, stop }: Range): AttackKey {
     const { seed, order } = this.#job
     return { seed, purpose: 'evaluation', step: 0, examples: order.slice(start, stop) }
+  }
+
+  /** The points that an attack begins at, if it begins at such and there are any. */
+  #startingPoints({ spec }: Attack, { start, stop }: Range): Pick<AttackOptions, 'startingPoints'> {
+    const { startingPoints, data } = this.#job
+    if (startingPoints.length === 0 || !takesStartingPoints(spec)) return {}
+    const row = (place: number) =>
+      startingPoints.subarray(place * data.dimension, (place + 1) * data.dimension)
+    return { startingPoints: Array.from({ length: stop - start }, (_, i) => row(start + i)) }
   }
 
   /** How far the points are that a minimum-norm attack found, where they are adversarial as they are. */

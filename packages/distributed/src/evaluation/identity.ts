@@ -22,6 +22,8 @@ export interface Identity {
   readonly loss: string
   readonly criterion: CriterionSpec
   readonly seed: number
+  /** SHA-256 of the points that attacks begin at, where the user gave some. */
+  readonly startingPoints?: string
   /** Whether adversarial points are kept. */
   readonly points: boolean
   /** What computes: it decides the last bits. */
@@ -41,6 +43,7 @@ const NAMES: Readonly<Record<keyof Identity, string>> = {
   loss: '--loss',
   criterion: '--criterion',
   seed: '--seed',
+  startingPoints: '--starting-points',
   points: '--save-adversarial',
   backend: 'the backend',
   saddle: 'the version of Saddle',

@@ -23,6 +23,8 @@ export interface EvaluationJob {
   /** By place in `order`: the label that each example should be given; filled in before the first search. */
   readonly targets: Float32Array
   readonly seed: number
+  /** By place in `order`, d numbers each: adversarial points that attacks begin at; empty where none were given. */
+  readonly startingPoints: Float32Array
   /** Whether replies hold the points. */
   readonly points: boolean
 }

@@ -25,6 +25,8 @@ export interface EvaluationReport {
   readonly loss: string
   readonly criterion: CriterionSpec
   readonly seed: number
+  /** The points that attacks began at, where the user gave some. */
+  readonly startingPoints?: { readonly source: string; readonly sha256: string }
   readonly clean: {
     readonly accuracy: number
     readonly loss: number

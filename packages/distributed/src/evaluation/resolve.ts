@@ -16,6 +16,7 @@ import { type CriterionSpec, checkTarget } from './criterion.js'
 import { type Identity, identityHash, namedExamples } from './identity.js'
 import type { EvaluationJob } from './messages.js'
 import { checkRadii, chooseExamples, type ExampleChoice } from './numbers.js'
+import { type OpenedPoints, openStartingPoints } from './starting-points.js'
 import {
   checkFit,
   type DataFiles,
@@ -51,6 +52,11 @@ export interface EvaluationRequest {
   readonly loss?: string | undefined
   /** Default: the run's, or 0. */
   readonly seed?: number | undefined
+  /**
+   * An NPY file of adversarial points that are known, a row an example of the data or of the chosen ones, in the units of the
+   * model: where boundary, hop-skip-jump, nes-partial and nes-label-only begin.
+   */
+  readonly startingPoints?: string | undefined
   /** Where to write adversarial points: for each radius and example the worst that any attack found. */
   readonly saveAdversarial?: string | undefined
   /** The folder to write. Default: RUN/evaluations/HASH, or evaluations/FILE-HASH. */
@@ -74,6 +80,7 @@ export interface Resolved {
   readonly chosen: Chosen
   readonly job: EvaluationJob
   readonly compatibility: Compatibility
+  readonly startingPoints: OpenedPoints | null
   readonly saveAdversarial: string | null
 }
 
@@ -112,6 +119,15 @@ export async function resolveRequest(
     devices: compute.devices ?? 'auto',
   })
   const points = request.saveAdversarial !== undefined
+  const startingPoints =
+    request.startingPoints === undefined
+      ? null
+      : await openStartingPoints(request.startingPoints, {
+          data: examples.data,
+          order,
+          set,
+          attacks,
+        })
   const identity: Identity = {
     format: 3,
     model: subject.hash,
@@ -123,6 +139,7 @@ export async function resolveRequest(
     loss,
     criterion,
     seed,
+    ...(startingPoints === null ? {} : { startingPoints: startingPoints.hash }),
     points,
     backend: kindsOf(chosen.devices).join('+'),
     saddle: version,
@@ -144,8 +161,10 @@ export async function resolveRequest(
       criterion,
       targets: new Float32Array(new SharedArrayBuffer(4 * order.length)),
       seed,
+      startingPoints: startingPoints?.points ?? new Float32Array(0),
       points,
     },
+    startingPoints,
     compatibility: perturbationSetFrom(spec).compatibility(
       firstOf(chosenRows, COMPATIBILITY_EXAMPLES),
     ),

@@ -7,18 +7,15 @@ import * as tf from '@tensorflow/tfjs-core'
 import t from 'tap'
 import { readSafetensors } from '../../dist/checkpoint/safetensors.js'
 import { readMlp } from '../../dist/models/read-mlp.js'
-import { COUNT, leftBy, outputsOf, standardRequest } from './subjects.js'
+import { alone, COUNT, leftBy, predictionOf, standardRequest } from './subjects.js'
 
 const folder = t.testdir()
 const { layers, points, labels, files, attacks, request } = await standardRequest(folder)
 
 t.test('figures are those of the attacks called by hand, example by example', async t => {
   const out = join(t.testdir(), 'out')
-  const report = await evaluate({ ...request, out }, { backend: 'cpu', workers: 1 })
-  const clean = points.map((x, i) => {
-    const f = outputsOf(layers, x)
-    return f.indexOf(Math.max(...f)) === labels[i]
-  })
+  const report = await evaluate({ ...request, out }, alone)
+  const clean = points.map((x, i) => predictionOf(layers, x) === labels[i])
   t.equal(report.clean.accuracy, clean.filter(Boolean).length / COUNT)
   t.ok(report.clean.accuracy > 0.8 && report.clean.accuracy < 0.9, 'every seventh label is wrong')
   const { tensors } = await readSafetensors(join(out, 'examples.safetensors'))
@@ -91,7 +88,7 @@ t.test('the points that are written are admissible and do what the report says',
   const file = join(out, 'adversarial.npy')
   const report = await evaluate(
     { ...request, out, saveAdversarial: file, examples: { from: 50, to: 200 } },
-    { backend: 'cpu', workers: 1 },
+    alone,
   )
   const bytes = readFileSync(file)
   const header = 10 + bytes.readUInt16LE(8)
@@ -104,10 +101,7 @@ t.test('the points that are written are admissible and do what the report says',
       const x = [...values.subarray((150 * r + i) * 6, (150 * r + i + 1) * 6)]
       const farthest = Math.max(...x.map((v, j) => Math.abs(v - points[50 + i]![j]!)))
       t.ok(farthest <= radius + 1e-6 && Math.min(...x) >= 0 && Math.max(...x) <= 1)
-      const f = outputsOf(layers, x)
-      const right = f.indexOf(Math.max(...f)) === labels[50 + i]
-      const clean = outputsOf(layers, points[50 + i]!)
-      if (right && clean.indexOf(Math.max(...clean)) === labels[50 + i]) standing++
+      if ([x, points[50 + i]!].every(at => predictionOf(layers, at) === labels[50 + i])) standing++
     }
     t.equal(report.worstCase[r]!.robustAccuracy, standing / 150)
   })

@@ -2,11 +2,21 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type CriterionSpec, type EvaluationRequest, evaluate, train } from '@saddle/distributed'
 import t from 'tap'
+import { readSafetensors } from '../../dist/checkpoint/safetensors.js'
+import { writeNpy } from '../../dist/run/npy.js'
 import { deep } from '../fixtures/configs.js'
-import { type Layers, saveFiles, standardRequest } from './subjects.js'
+import {
+  alone,
+  COUNT,
+  type Layers,
+  leftBy,
+  predictionOf,
+  saveFiles,
+  standardRequest,
+} from './subjects.js'
 
 const folder = t.testdir()
-const { layers, request } = await standardRequest(folder)
+const { layers, points, labels, request } = await standardRequest(folder)
 
 t.test('a run is evaluated on its own data as its training evaluated it', async t => {
   const run = join(t.testdir(), 'run')
@@ -48,7 +58,7 @@ t.test('criteria count what they say, on a linear model done by hand', async t =
     const out = join(folder, JSON.stringify(criterion))
     const report = await evaluate(
       { ...subject, set: 'linf', radii, criterion, attacks: [{ kind: 'pgd', steps: 20 }], out },
-      { backend: 'cpu', workers: 1 },
+      alone,
     )
     return report.worstCase.map(w => w.robustAccuracy)
   }
@@ -87,7 +97,7 @@ t.test('masked gradients and sets that meet come with a warning', async t => {
       ],
       out: join(folder, 'masked'),
     },
-    { backend: 'cpu', workers: 1 },
+    alone,
   )
   const codes = report.warnings.map(({ code }) => code)
   t.ok(
@@ -99,10 +109,70 @@ t.test('masked gradients and sets that meet come with a warning', async t => {
   t.match(report.warnings[0]!.message, /exactly 0 at 2 of 2 examples/)
 })
 
+t.test('walks begin at the points of a file, for the examples that are chosen', async t => {
+  const dir = t.testdir()
+  const [all, few] = [join(dir, 'all.npy'), join(dir, 'few.npy')]
+  // For every example the next one that the network takes for another class.
+  const predicted = points.map(x => predictionOf(layers, x))
+  const starts = labels.map((label, i) => {
+    const at = predicted.findIndex((named, j) => j > i && named !== label)
+    return points[at < 0 ? predicted.findIndex(named => named !== label) : at]!
+  })
+  const list = [1, 2, 3, 5, 16, 69, 299]
+  await writeNpy(all, [COUNT, 2, 3], Float32Array.from(starts.flat()))
+  await writeNpy(few, [list.length, 6], Float32Array.from(list.flatMap(i => starts[i]!)))
+  // A short walk and no random point worth the name: what it begins at is in the file.
+  const walk = { kind: 'boundary', steps: 40, statistics: 5, draws: 1, blends: 1 }
+  const attacks = [
+    { kind: 'fgsm' },
+    { kind: 'worst-case', attacks: [{ kind: 'fgsm' }, walk] },
+    walk,
+  ]
+  const subject = { ...request, set: 'box-l2', radii: [0.3], attacks } as const
+  const ask = (out: string, change: Partial<EvaluationRequest>, workers = 1) =>
+    leftBy({ ...subject, ...change }, join(dir, out), { backend: 'cpu', workers })
+  const whole = await ask('whole', { startingPoints: all }, 2)
+  t.match(whole.report, { startingPoints: { source: all, sha256: /^[0-9a-f]{64}$/ } })
+  const normsIn = async (out: string) => {
+    const { tensors } = await readSafetensors(join(dir, out, 'examples.safetensors'))
+    const { data, shape } = tensors.get('norm')!
+    return [...data.subarray(2 * shape[1]!)]
+  }
+  const norms = await normsIn('whole')
+  const distant = norms.filter((norm, i) => {
+    const start = Math.hypot(...points[i]!.map((v, j) => v - starts[i]![j]!))
+    return !(norm <= start * (1 + 1e-6))
+  })
+  t.same(distant, [], 'every example is found, no farther than its point')
+  await ask('few', { examples: { list }, startingPoints: few })
+  t.same(
+    await normsIn('few'),
+    list.map(i => norms[i]),
+    'a row for each of the chosen ones',
+  )
+  const refuse = (code: string, message: RegExp, change: Partial<EvaluationRequest>, out = 'no') =>
+    t.rejects(ask(out, change), { code, message })
+  await refuse('CONFIG', /in --starting-points \(.* then, .* now\)/, {}, 'whole')
+  await refuse('CONFIG', /No attack of the list \(fgsm\) begins.*add boundary/, {
+    attacks: [{ kind: 'fgsm' }],
+    startingPoints: all,
+  })
+  await refuse('DATA', /each of the \d+ examples.*or of the 9 that --examples names, got 7/, {
+    examples: { first: 9 },
+    startingPoints: few,
+  })
+  await writeNpy(few, [2, 6], new Float32Array(12).fill(1.5))
+  const two = { examples: { first: 2 }, startingPoints: few }
+  await refuse('RANGE', /few.npy: .*in \[0, 1\].*got 1.5 at coordinate 0 of row 0/, two)
+  await writeNpy(few, [2, 5], new Float32Array(10))
+  await refuse('SHAPE', /few.npy: expected 6 numbers an example.*got 5 in row 0/, two)
+  t.notOk(existsSync(join(dir, 'no')))
+})
+
 t.test('what does not fit is refused before anything is written', async t => {
   const out = join(folder, 'refused')
   const refuse = (change: Partial<EvaluationRequest>, code: string, message: RegExp) =>
-    t.rejects(evaluate({ ...request, out, ...change }, { backend: 'cpu', workers: 1 }), {
+    t.rejects(evaluate({ ...request, out, ...change }, alone), {
       code,
       message,
     })

@@ -5,12 +5,12 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type EvaluationRequest, evaluate } from '@saddle/distributed'
 import t from 'tap'
-import { type Layers, lasting, leftBy, saveModel, standardRequest } from './subjects.js'
+import { alone, type Layers, lasting, leftBy, saveModel, standardRequest } from './subjects.js'
 
 const folder = t.testdir()
 const { layers, files, request } = await standardRequest(folder)
 /** What the interrupted ones are to come to. */
-const whole = await leftBy(request, join(folder, 'whole'), { backend: 'cpu', workers: 1 })
+const whole = await leftBy(request, join(folder, 'whole'), alone)
 
 t.test('an evaluation that was stopped goes on to the same bits', async t => {
   const out = join(t.testdir(), 'out')
@@ -43,9 +43,11 @@ t.test('an evaluation that was killed goes on to the same bits', async t => {
   const out = join(t.testdir(), 'out')
   const saveAdversarial = join(out, 'adversarial.npy')
   const again = { ...request, out, saveAdversarial }
-  const options = { backend: 'cpu', workers: 1 }
   const script = fileURLToPath(new URL('../fixtures/evaluate.mjs', import.meta.url))
-  const child = spawn(process.execPath, [script, JSON.stringify({ request: again, options })])
+  const child = spawn(process.execPath, [
+    script,
+    JSON.stringify({ request: again, options: alone }),
+  ])
   const closed = once(child, 'close')
   const state = join(out, 'state')
   const isAtWork = () => existsSync(state) && readdirSync(state).some(file => /^0-/.test(file))
@@ -54,16 +56,15 @@ t.test('an evaluation that was killed goes on to the same bits', async t => {
   child.kill('SIGKILL')
   await closed
   t.equal(child.signalCode, 'SIGKILL')
-  const report = await evaluate(again, options)
+  const report = await evaluate(again, alone)
   t.same(lasting(report), whole.report)
   t.equal(readFileSync(saveAdversarial).toString('base64'), whole.points)
 })
 
 t.test('a folder of another evaluation is refused, naming what differs', async t => {
   const out = join(t.testdir(), 'out')
-  const options = { backend: 'cpu', workers: 1 }
   const first = { ...request, out, attacks: [{ kind: 'identity' }], examples: { first: 5 } }
-  await evaluate(first, options)
+  await evaluate(first, alone)
   const other = join(folder, 'other.safetensors')
   const [[rows, b], top] = layers as [Layers[number], Layers[number]]
   await saveModel(other, [[rows, b.map((v, i) => (i === 0 ? v + 0.1 : v))], top])
@@ -76,10 +77,10 @@ t.test('a folder of another evaluation is refused, naming what differs', async t
     [{ set: 'linf' }, /--set \("box-linf" then, "linf" now\)/],
   ] as const
   for (const [change, message] of cases)
-    await t.rejects(evaluate({ ...first, ...change } as EvaluationRequest, options), {
+    await t.rejects(evaluate({ ...first, ...change } as EvaluationRequest, alone), {
       code: 'CONFIG',
       message,
     })
-  await t.rejects(evaluate(first, { ...options, backend: 'wasm' }), { message: /the backend/ })
-  t.same(lasting(await evaluate(first, options)), lasting(await evaluate(first, options)))
+  await t.rejects(evaluate(first, { ...alone, backend: 'wasm' }), { message: /the backend/ })
+  t.same(lasting(await evaluate(first, alone)), lasting(await evaluate(first, alone)))
 })

@@ -54,7 +54,7 @@ export async function saveFiles(
 }
 
 /** f in float64. */
-export function outputsOf(layers: Layers, x: readonly number[]): number[] {
+function outputsOf(layers: Layers, x: readonly number[]): number[] {
   return layers.reduce<number[]>(
     (hidden, [rows, b], h) => {
       const z = rows.map((row, r) => row.reduce((sum, w, j) => sum + w * hidden[j]!, b[r]!))
@@ -62,6 +62,12 @@ export function outputsOf(layers: Layers, x: readonly number[]): number[] {
     },
     [...x],
   )
+}
+
+/** The class of the largest output. */
+export function predictionOf(layers: Layers, x: readonly number[]): number {
+  const f = outputsOf(layers, x)
+  return f.indexOf(Math.max(...f))
 }
 
 /** A perceptron 6 → 16 → 4 and points of the unit box, labelled by it but for every seventh. */
@@ -85,8 +91,7 @@ function randomSubject(count: number): {
     Array.from({ length: 6 }, () => Math.fround(stream.uniform())),
   )
   const labels = points.map((x, i) => {
-    const f = outputsOf(layers, x)
-    const best = f.indexOf(Math.max(...f))
+    const best = predictionOf(layers, x)
     return i % 7 === 0 ? (best + 1) % 4 : best
   })
   return { layers, points, labels }
@@ -107,6 +112,9 @@ export async function standardRequest(folder: string) {
   const request: EvaluationRequest = { ...files, radii: [0.05, 0.2], attacks, seed: 3 }
   return { ...subject, files, attacks, request }
 }
+
+/** One worker, in plain JavaScript. */
+export const alone = { backend: 'cpu', workers: 1 } as const
 
 /** A report without what may differ between equal evaluations. */
 export function lasting(report: EvaluationReport & { dir: string }): object {
