@@ -7,7 +7,7 @@
 export type Search<T> = Generator<Ask, T, Answer>
 
 /** What a search waits for. */
-export type Ask = Pass | Abreast
+type Ask = Pass | Abreast
 
 /** Rows of d numbers, one after another, in chart coordinates. An ask's arrays are read before it is answered. */
 export type Pass =
@@ -24,7 +24,7 @@ export type Pass =
     }
 
 /** Searches of the same example, one at least, that go on side by side: answered, with nothing, when all have returned. */
-export interface Abreast {
+interface Abreast {
   readonly kind: 'abreast'
   readonly searches: readonly Search<void>[]
 }
