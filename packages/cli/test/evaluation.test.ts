@@ -156,7 +156,7 @@ t.test('as a process: a signal stops an evaluation, and the same command goes on
   const [code] = await once(child, 'close')
   t.equal(code, 75, stderr)
   t.match(stderr, /stopping; what is finished is kept/)
-  t.match(stderr, /^stopped: .* 3 of 6 blocks.*The same command goes on\.$/m)
+  t.match(stderr, /^stopped: .* 2 of 4 blocks.*The same command goes on\.$/m)
   t.ok(existsSync(join(out, 'state', '0-0.safetensors')))
   t.notOk(existsSync(join(out, 'evaluation.json')))
   // Another list of attacks is another evaluation.

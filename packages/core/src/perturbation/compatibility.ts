@@ -98,14 +98,21 @@ function squaredDistance({ inputs, dimension, a, b }: Pair, limit: number): numb
   return sum
 }
 
+/** The coordinate that told the last pair apart. Tried first it mostly does so again: an image has its content in one place. */
+let telling = 0
+
 /** Meeting radius of balls around centres at distance max_j |a_j − b_j|. */
 export const maximumMeeting: MeetingRadius = ({ inputs, dimension, a, b }, bound) => {
+  const first = telling < dimension ? telling : 0
   let largest = 0
-  for (let j = 0; j < dimension; j++) {
+  for (let k = 0, j = first; k < dimension; k++, j = j + 1 < dimension ? j + 1 : 0) {
     const difference = Math.abs(inputs[a + j]! - inputs[b + j]!)
     if (difference > largest) {
       largest = difference
-      if (largest > 2 * bound) return Number.POSITIVE_INFINITY
+      if (largest > 2 * bound) {
+        telling = j
+        return Number.POSITIVE_INFINITY
+      }
     }
   }
   return largest / 2

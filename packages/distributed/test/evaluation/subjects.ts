@@ -97,8 +97,8 @@ function randomSubject(count: number): {
   return { layers, points, labels }
 }
 
-/** Four blocks of examples, the last one short. */
-export const COUNT = 400
+/** Three blocks of examples, the last one short. */
+export const COUNT = 520
 
 /** What the tests evaluate: three attacks at two radii, on a random perceptron that is saved in `folder`. */
 export async function standardRequest(folder: string) {
