@@ -49,7 +49,7 @@ const DEFAULTS = {
  *   α = min(‖d‖/(‖d‖ + ‖d_0‖), α_max),   x ← clip((1 − α)(x + η d) + α (x_0 + η d_0))
  *
  * An adversarial x is noted, and x ← x_0 + β (x − x_0). Defaults are those of the reference code. With `targetClasses`
- * k it is FAB-T as AutoAttack uses it (k = 9): s is fixed to each of the k likeliest wrong classes of x_0 in turn. A
+ * k it is FAB-T as AutoAttack uses it (k = 9): s is fixed to each of the k likeliest wrong classes of x_0, all abreast. A
  * criterion with a target takes the boundary between the target and the best other class.
  *
  * Cost: 1 query, then for every step a query and a gradient step a boundary: classes − 1 of them, or 1 with

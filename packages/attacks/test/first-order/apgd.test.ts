@@ -1,4 +1,14 @@
-import { type Attackable, apgd, apgdTargeted, fgsm, frankWolfe, lookBacks } from '@saddle/attacks'
+import {
+  type Attackable,
+  apgd,
+  apgdTargeted,
+  attackLoss,
+  type Criterion,
+  fgsm,
+  frankWolfe,
+  lookBacks,
+  misclassification,
+} from '@saddle/attacks'
 import { lossFrom, perturbationSetFrom, scoped, useBackend } from '@saddle/core'
 import * as tf from '@tensorflow/tfjs-core'
 import t from 'tap'
@@ -112,6 +122,48 @@ t.test(
     t.equal(outputs.indexOf(Math.max(...outputs)), 1, 'the likeliest wrong class came first')
   },
 )
+
+t.test('targets abreast find what each of them finds alone', async t => {
+  const [n, d, classes] = [12, 5, 6]
+  const { model } = tanhModel(tinyWeights(d, classes, 3))
+  const { x, set } = problem({ kind: 'l2', radius: 0.05 }, n, d)
+  const scores = scoped(() => model.forward(tf.tensor2d(x, [n, d])).arraySync())
+  const ranked = scores.map(z => upTo(classes).sort((a, b) => z[b]! - z[a]!))
+  const y = Float32Array.from(ranked, order => order[0]!)
+  const attacked = (attack: ReturnType<typeof apgd>, criterion: Criterion) =>
+    scoped(() => {
+      const options = { set, loss: lossFrom('cross-entropy'), key: keyFor(upTo(n)), criterion }
+      const result = attack.run(model, tf.tensor2d(x, [n, d]), tf.tensor1d(y), options)
+      return { ...read(result), queries: [...result.queries] }
+    })
+  const together = attacked(apgdTargeted({ targets: 5, steps: 12 }), misclassification)
+  /** Misclassification, looked for towards one class an example. */
+  const towards = (targets: Float32Array): Criterion => ({
+    ...misclassification,
+    targets,
+    atRows: rows => towards(Float32Array.from(rows, row => targets[row]!)),
+  })
+  const dlr = (outputs: ArrayLike<number>, targets: Float32Array) =>
+    scoped(() => {
+      const f = tf.tensor2d(Float32Array.from(outputs), [n, classes])
+      return attackLoss('dlr').value(f, tf.tensor1d(y), targets).dataSync()
+    })
+  const alone = upTo(5).map(rank => {
+    const targets = Float32Array.from(ranked, order => order[rank + 1]!)
+    const found = attacked(apgd({ loss: 'dlr', steps: 12 }), towards(targets))
+    return { ...found, losses: dlr(found.outputs, targets) }
+  })
+  const standing = upTo(n).filter(i => together.success[i] === 0)
+  t.ok(standing.length > 3 && standing.length < n, `${standing.length} of ${n} stand`)
+  for (const i of upTo(n)) {
+    const losses = alone.map(found => found.losses[i]!)
+    const best = alone[losses.indexOf(Math.max(...losses))]!
+    t.equal(together.success[i], Math.max(...alone.map(found => found.success[i]!)), `${i}`)
+    if (together.success[i] === 1) continue
+    t.same(together.point.slice(i * d, (i + 1) * d), best.point.slice(i * d, (i + 1) * d), `${i}`)
+    t.equal(together.queries[i], 1 + 5 * 13 + 1)
+  }
+})
 
 t.test('an example leaves at its first success, and its counts end there', async t => {
   const weights = tinyWeights(5, 4, 9)

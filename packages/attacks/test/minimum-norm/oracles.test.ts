@@ -21,7 +21,7 @@ import t from 'tap'
 import { stepToHyperplane } from '../../dist/minimum-norm/hyperplane.js'
 import { penaltySearch } from '../../dist/minimum-norm/penalty.js'
 import { minimiseInBox } from '../../dist/minimum-norm/projected-lbfgs.js'
-import { keyFor, linearModel } from '../fixtures.js'
+import { keyFor, linearModel, problem, tanhModel, tinyWeights, upTo } from '../fixtures.js'
 
 /** Distances that are known exactly: linear models and quadratic functions. */
 
@@ -206,6 +206,34 @@ t.test('the Square attack succeeds from the exact linf distance on', async t => 
       }),
       expected,
     )
+})
+
+t.test('FAB towards more classes, all abreast, finds no farther point', async t => {
+  const [n, d] = [8, 6]
+  const { model } = tanhModel(tinyWeights(d, 5, 2))
+  const { x, set } = problem({ kind: 'linf', radius: 1 }, n, d)
+  const runs = [1, 2, 4].map(targetClasses =>
+    scoped(() => {
+      const points = tf.tensor2d(x, [n, d])
+      const y = tf.argMax(model.forward(points), 1)
+      const options = { set, loss: lossFrom('cross-entropy'), key: keyFor(upTo(n)) }
+      const { distance, success, queries } = fab({ targetClasses, steps: 20 }).run(
+        model,
+        points,
+        tf.cast(y, 'float32') as tf.Tensor1D,
+        options,
+      )
+      t.ok(queries.every(count => count === 1 + 2 * 20 * targetClasses + 1))
+      const flags = success.dataSync()
+      return Array.from(distance.dataSync(), (v, i) => (flags[i] === 1 ? v : Infinity))
+    }),
+  )
+  const [one, two, four] = runs as [number[], number[], number[]]
+  t.ok(four.every((v, i) => v <= two[i]! && two[i]! <= one[i]!))
+  t.ok(
+    four.some((v, i) => v < one[i]!),
+    'the likeliest class is not always the nearest',
+  )
 })
 
 t.test('the step to a hyperplane is feasible and none is shorter', async () => {
