@@ -109,7 +109,7 @@ const ATTACKS = [
 ].filter(({ name }) => name.toLowerCase().startsWith(values.only.toLowerCase()))
 /** An l2 radius that holds the box. */
 const EVERYWHERE = 28
-/** Examples that `saddle evaluate` computes together. */
+/** Examples computed together. */
 const BLOCK = 128
 
 await useBackend('auto')
